@@ -1,0 +1,3 @@
+module github.com/astra-arenas/astra
+
+go 1.26.0
