@@ -138,17 +138,17 @@ func (v View) At(turn int) []string {
 // An Episode is the record of one attempt at one task: what its log says, folded.
 type Episode struct {
 	Opened
-	Status     Status      `json:"status"`
-	Steps      []Step      `json:"steps"`
-	Turns      []Turn      `json:"turns"`
-	Refused    int         `json:"refused,omitempty"` // calls beyond the budget or after the end
-	Submission *Submitted  `json:"submission,omitempty"`
-	Score      *Score      `json:"score,omitempty"`
-	Rescored   []Score     `json:"rescored,omitempty"`
-	Ended      *Ended      `json:"ended,omitempty"`
-	Pending    *Calling    `json:"-"` // a call of an impure runtime without its result
-	OpenedAt   time.Time   `json:"opened_at"`
-	EndedAt    time.Time   `json:"ended_at,omitzero"`
+	Status     Status     `json:"status"`
+	Steps      []Step     `json:"steps"`
+	Turns      []Turn     `json:"turns"`
+	Refused    int        `json:"refused,omitempty"` // calls beyond the budget or after the end
+	Submission *Submitted `json:"submission,omitempty"`
+	Score      *Score     `json:"score,omitempty"`
+	Rescored   []Score    `json:"rescored,omitempty"`
+	Ended      *Ended     `json:"ended,omitempty"`
+	Pending    *Calling   `json:"-"` // a call of an impure runtime without its result
+	OpenedAt   time.Time  `json:"opened_at"`
+	EndedAt    time.Time  `json:"ended_at,omitzero"`
 }
 
 // Turn is the number of the turn being played.

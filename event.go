@@ -54,9 +54,9 @@ type Calling struct {
 
 // Turned closes a turn with the agent's reply, and hands out the next message if there is one.
 type Turned struct {
-	Turn   int     `json:"turn"` // the turn that was closed
-	Reply  string  `json:"reply"`
-	Next   *string `json:"next,omitempty"` // nil: there was none
+	Turn  int     `json:"turn"` // the turn that was closed
+	Reply string  `json:"reply"`
+	Next  *string `json:"next,omitempty"` // nil: there was none
 }
 
 // Refused is a call that was no step: beyond the budget.
