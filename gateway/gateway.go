@@ -37,16 +37,29 @@ func (g *Gateway) Arenas() []*astra.Arena { panic("todo") }
 // Arena finds an arena by name (its newest version) or name@digest; astra.ErrNotFound.
 func (g *Gateway) Arena(ref string) (*astra.Arena, error) { panic("todo") }
 
+// PublicArenas lists what any door may show of the newest version of each arena, by name.
+func (g *Gateway) PublicArenas(ctx context.Context) ([]astra.PublicArena, error) { panic("todo") }
+
+// PublicArena is what any door may show of an arena.
+func (g *Gateway) PublicArena(ctx context.Context, ref string) (astra.PublicArena, error) {
+	panic("todo")
+}
+
+// Tasks lists the public views of an arena's tasks, in the author's order; split "" is all.
+func (g *Gateway) Tasks(ctx context.Context, ref string, split astra.Split) ([]astra.PublicTask, error) {
+	panic("todo")
+}
+
 // An OpenRequest asks for an episode.
 type OpenRequest struct {
-	Arena     string // reference
-	Task      string // "" is free play: no task, no score; practice only
-	Seed      *int64 // refused if the task has another
-	Mode      astra.Mode
-	Group     string
-	Policy    string
-	Principal string
-	TTL       time.Duration // default Options.TTL
+	Arena     string        `json:"arena"`          // reference
+	Task      string        `json:"task,omitempty"` // "" is free play: no task, no score; practice only
+	Seed      *int64        `json:"seed,omitempty"` // refused if the task has another
+	Mode      astra.Mode    `json:"mode,omitempty"` // default practice
+	Group     string        `json:"group,omitempty"`
+	Policy    string        `json:"policy,omitempty"`
+	Principal string        `json:"-"` // who opens; the door says
+	TTL       time.Duration `json:"-"` // default Options.TTL
 }
 
 // An Opening is what the opener learns; the key is shown nowhere else.
@@ -67,7 +80,7 @@ func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
 func (g *Gateway) Resolve(ctx context.Context, key astra.Key) (astra.EpisodeID, error) { panic("todo") }
 
 // Tools returns the tools in view now: the arena's own, then distractors.
-func (g *Gateway) Tools(ctx context.Context, id astra.EpisodeID) ([]*astra.Tool, error) {
+func (g *Gateway) Tools(ctx context.Context, id astra.EpisodeID) ([]astra.PublicTool, error) {
 	panic("todo")
 }
 
@@ -102,11 +115,11 @@ func (g *Gateway) Submit(ctx context.Context, id astra.EpisodeID, s astra.Submit
 
 // A ForkRequest asks for n copies of an episode as it was after step At.
 type ForkRequest struct {
-	At        *int   // nil: after its last step
-	N         int    // default 1, at most 64
-	Group     string // forks do not inherit their parent's
-	Principal string
-	TTL       time.Duration
+	At        *int          `json:"at,omitempty"`    // nil: after its last step
+	N         int           `json:"n,omitempty"`     // default 1, at most 64
+	Group     string        `json:"group,omitempty"` // forks do not inherit their parent's
+	Principal string        `json:"-"`
+	TTL       time.Duration `json:"-"`
 }
 
 // Fork makes independent episodes that share the history up to a step of any episode, finished ones too.
