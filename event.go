@@ -33,7 +33,7 @@ type Opened struct {
 	Digest     Digest    `json:"digest"`
 	Runtime    string    `json:"runtime"` // digest of the runtime
 	Task       string    `json:"task"`    // "" is free play
-	Seed       int64     `json:"seed"`
+	Seed       int64     `json:"seed,omitempty"` // doors leave the task's own out
 	Now        time.Time `json:"now"`
 	Mode       Mode      `json:"mode"`
 	Group      string    `json:"group,omitempty"`

@@ -28,7 +28,7 @@ type Summary struct {
 	Arena    string    `json:"arena"`
 	Digest   Digest    `json:"digest"`
 	Task     string    `json:"task"`
-	Seed     int64     `json:"seed"`
+	Seed     int64     `json:"seed,omitempty"`
 	Group    string    `json:"group,omitempty"`
 	Mode     Mode      `json:"mode"`
 	Policy   string    `json:"policy,omitempty"`

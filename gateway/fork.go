@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/astra-arenas/astra"
+)
+
+// A ForkRequest asks for n copies of an episode as it was after step At.
+type ForkRequest struct {
+	At        *int          `json:"at,omitempty"`    // nil: as it is now
+	N         int           `json:"n,omitempty"`     // default 1, at most 64
+	Group     string        `json:"group,omitempty"` // forks do not inherit their parent's
+	Principal string        `json:"-"`
+	TTL       time.Duration `json:"-"`
+}
+
+const maxForks = 64
+
+// Fork makes independent episodes that share the history up to a step of any episode,
+// finished ones too. If one cannot be opened, those already made are aborted.
+func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest) ([]*Opening, error) {
+	req.N = orDefault(req.N, 1)
+	if req.N < 1 || req.N > maxForks {
+		return nil, refuse("1 to %d forks can be made at once", maxForks)
+	}
+	var forks []*Opening
+	err := g.use(ctx, id, func(e *episode) error {
+		history, at, err := g.history(ctx, e, req.At)
+		for err == nil && len(forks) < req.N {
+			var o *Opening
+			if o, err = g.forkOne(ctx, e, &req, history, at); err == nil {
+				forks = append(forks, o)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		for _, o := range forks {
+			err = errors.Join(err, g.Abort(ctx, o.Episode, "its siblings could not be opened"))
+		}
+		return nil, err
+	}
+	return forks, nil
+}
+
+// history is the part of the log that a fork inherits: calls and turns up to step at.
+func (g *Gateway) history(ctx context.Context, e *episode, want *int) ([]astra.Event, int, error) {
+	at := len(e.rec.Steps)
+	if want != nil {
+		at = *want
+	}
+	if at < 0 || at > len(e.rec.Steps) {
+		return nil, 0, refuse("the episode has %d steps", len(e.rec.Steps))
+	}
+	log, err := g.store.Log(ctx, e.id)
+	if err != nil {
+		return nil, 0, err
+	}
+	var history []astra.Event
+	steps := 0
+	for _, ev := range log {
+		if want != nil && steps == at {
+			break
+		}
+		if ev.Called != nil || ev.Turned != nil {
+			history = append(history, ev)
+		}
+		if ev.Called != nil {
+			steps++
+		}
+	}
+	return history, at, nil
+}
+
+// forkOne opens one copy. The world of a live parent is copied where it stands; any
+// other is rebuilt from the inherited log when first called.
+func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, history []astra.Event, at int) (*Opening, error) {
+	o := e.rec.Opened
+	o.Parent, o.At, o.Group, o.Principal, o.Expires = e.id, at, req.Group, req.Principal, g.expiry(req.TTL)
+	var world Instance
+	if inst := e.insts[o.Digest]; inst != nil && at == len(e.rec.Steps) {
+		var err error
+		if world, err = inst.Fork(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return g.begin(ctx, o, history, world)
+}
+
+// A Replay says what came of playing an episode's log again.
+type Replay struct {
+	Episode astra.EpisodeID `json:"episode"`
+	Steps   int             `json:"steps"`
+	Same    bool            `json:"same"` // byte for byte: every result, and the reward
+	// First difference, if any.
+	Step     int    `json:"step,omitempty"`
+	Recorded string `json:"recorded,omitempty"`
+	Replayed string `json:"replayed,omitempty"`
+}
+
+// Replay plays an episode's log in a fresh world and compares every result byte for byte,
+// and the score if there is one.
+func (g *Gateway) Replay(ctx context.Context, id astra.EpisodeID) (*Replay, error) {
+	e, err := g.peek(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	e.insts = map[astra.Digest]Instance{}
+	defer e.drop()
+	r := &Replay{Episode: id, Steps: len(e.rec.Steps)}
+	err = g.replaySteps(ctx, e)
+	if err == nil && e.rec.Score != nil {
+		err = g.replayScore(ctx, e)
+	}
+	if re, ok := errors.AsType[*replayError](err); ok {
+		r.Step, r.Recorded, r.Replayed = re.step, re.recorded, re.replayed
+		return r, nil
+	}
+	r.Same = err == nil
+	return r, err
+}
+
+// replaySteps grows a copy of the record step by step, so that a world which must be
+// rebuilt after a breach sees only the past.
+func (g *Gateway) replaySteps(ctx context.Context, e *episode) error {
+	steps := e.rec.Steps
+	for i, s := range steps {
+		e.rec.Steps = steps[:i]
+		res, err := g.replayStep(ctx, e, s)
+		if err != nil {
+			return err
+		}
+		if err := sameResult(s, res); err != nil {
+			return err
+		}
+	}
+	e.rec.Steps = steps
+	return nil
+}
+
+func (g *Gateway) replayStep(ctx context.Context, e *episode, s astra.Step) (astra.Result, error) {
+	if string(s.Args) == string(notKept) {
+		return s.Result, nil
+	}
+	return g.execute(ctx, e, s)
+}
+
+func (g *Gateway) replayScore(ctx context.Context, e *episode) error {
+	score, err := g.score(ctx, e, e.rec.Submission)
+	if err != nil {
+		return err
+	}
+	if score.Reward == e.rec.Score.Reward {
+		return nil
+	}
+	return &replayError{difference{step: len(e.rec.Steps), recorded: rewardText(e.rec.Score), replayed: rewardText(score)}}
+}

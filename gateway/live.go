@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/astra-arenas/astra"
+)
+
+// maxWaiting is how many calls may wait for one episode.
+const maxWaiting = 64
+
+// An episode is what is in memory of one: a cache over its log. Its fields below busy are
+// guarded by busy; refs and place by the liveSet.
+type episode struct {
+	id    astra.EpisodeID
+	refs  int
+	place *list.Element // in liveSet.idle, when refs is 0
+
+	busy  *semaphore.Weighted // one worker; the others wait in order
+	rec   *astra.Episode      // nil until read from the log
+	arena *loaded
+	task  *astra.Task               // nil in free play
+	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
+}
+
+// drop releases the instances; the next use rebuilds them from the log.
+func (e *episode) drop() {
+	for d, inst := range e.insts {
+		inst.Close()
+		delete(e.insts, d)
+	}
+}
+
+func (e *episode) dropOne(d astra.Digest) {
+	if inst := e.insts[d]; inst != nil {
+		inst.Close()
+		delete(e.insts, d)
+	}
+}
+
+// A liveSet holds the episodes in memory, at most max of them when all are idle.
+type liveSet struct {
+	max int
+
+	mu     sync.Mutex
+	byID   map[astra.EpisodeID]*episode
+	idle   *list.List // of *episode, least recently used first
+	closed bool
+}
+
+func newLiveSet(max int) *liveSet {
+	return &liveSet{max: max, byID: map[astra.EpisodeID]*episode{}, idle: list.New()}
+}
+
+// acquire returns the episode for the caller alone; it must be released.
+func (s *liveSet) acquire(ctx context.Context, id astra.EpisodeID) (*episode, error) {
+	e, err := s.ref(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.busy.Acquire(ctx, 1); err != nil {
+		s.unref(e, false)
+		return nil, context.Cause(ctx)
+	}
+	return e, nil
+}
+
+func (s *liveSet) ref(id astra.EpisodeID) (*episode, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosing
+	}
+	e := s.byID[id]
+	if e == nil {
+		e = &episode{id: id, busy: semaphore.NewWeighted(1), insts: map[astra.Digest]Instance{}}
+		s.byID[id] = e
+	}
+	if e.refs > maxWaiting {
+		return nil, astra.ErrBusy
+	}
+	e.refs++
+	if e.place != nil {
+		s.idle.Remove(e.place)
+		e.place = nil
+	}
+	return e, nil
+}
+
+// release gives the episode back; forget takes it out of memory once nobody waits.
+func (s *liveSet) release(e *episode, forget bool) {
+	e.busy.Release(1)
+	s.unref(e, forget)
+}
+
+func (s *liveSet) unref(e *episode, forget bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.refs--
+	if e.refs > 0 {
+		return
+	}
+	if forget || s.closed {
+		s.remove(e)
+		return
+	}
+	e.place = s.idle.PushBack(e)
+	for s.idle.Len() > 0 && len(s.byID) > s.max {
+		old := s.idle.Remove(s.idle.Front()).(*episode)
+		old.place = nil
+		s.remove(old)
+	}
+}
+
+// remove is called for an episode that nobody holds, so its fields are ours.
+func (s *liveSet) remove(e *episode) {
+	delete(s.byID, e.id)
+	e.drop()
+}
+
+func (s *liveSet) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byID)
+}
+
+// close lets nobody in, waits for those who are, and releases every instance.
+func (s *liveSet) close() {
+	s.mu.Lock()
+	s.closed = true
+	var all []*episode
+	for _, e := range s.byID {
+		e.refs++
+		if e.place != nil {
+			s.idle.Remove(e.place)
+			e.place = nil
+		}
+		all = append(all, e)
+	}
+	s.mu.Unlock()
+	for _, e := range all {
+		if e.busy.Acquire(context.Background(), 1) == nil {
+			s.release(e, true)
+		}
+	}
+}
+
+// use works on an episode alone, with its record read. When f returns, an episode that
+// is over leaves memory.
+func (g *Gateway) use(ctx context.Context, id astra.EpisodeID, f func(*episode) error) error {
+	e, err := g.live.acquire(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer func() { g.live.release(e, e.rec == nil || e.rec.Over()) }()
+	if e.rec == nil {
+		if err := g.read(ctx, e); err != nil {
+			return err
+		}
+	}
+	return f(e)
+}
+
+// read folds the log into the record.
+func (g *Gateway) read(ctx context.Context, e *episode) error {
+	log, err := g.store.Log(ctx, e.id)
+	if err != nil {
+		return err
+	}
+	rec, err := astra.Replay(log)
+	if err != nil {
+		return err
+	}
+	return g.adopt(e, rec)
+}
+
+// adopt binds a record to the arena and task that it names.
+func (g *Gateway) adopt(e *episode, rec *astra.Episode) error {
+	arena, err := g.arenas.exact(rec.Digest)
+	if err != nil {
+		return err
+	}
+	e.arena, e.task, e.rec = arena, arena.Arena.Task(rec.Task), rec
+	return nil
+}
+
+// append writes events to the log and folds them into the record. An event that is not
+// in the log has not happened, so what the instances did since is dropped.
+func (g *Gateway) append(ctx context.Context, e *episode, sync Sync, events ...astra.Event) error {
+	for i := range events {
+		events[i] = g.event(events[i])
+	}
+	if err := g.store.Append(context.WithoutCancel(ctx), e.id, sync, events...); err != nil {
+		e.drop()
+		e.rec = nil
+		return err
+	}
+	for _, ev := range events {
+		if err := e.rec.Fold(ev); err != nil {
+			return err
+		}
+	}
+	if e.rec.Over() {
+		g.over(e)
+	}
+	return nil
+}
+
+// over lets go of what only an open episode needs.
+func (g *Gateway) over(e *episode) {
+	e.drop()
+	g.open.end(e.id, e.rec.KeyHash, g.opts.Now())
+}

@@ -1,0 +1,212 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/astra-arenas/astra"
+)
+
+// An OpenRequest asks for an episode.
+type OpenRequest struct {
+	Arena     string        `json:"arena"`          // reference
+	Task      string        `json:"task,omitempty"` // "" is free play: no task, no score; practice only
+	Seed      *int64        `json:"seed,omitempty"` // refused if the task has another
+	Mode      astra.Mode    `json:"mode,omitempty"` // default practice
+	Group     string        `json:"group,omitempty"`
+	Policy    string        `json:"policy,omitempty"`
+	Principal string        `json:"-"` // who opens; the door says
+	TTL       time.Duration `json:"-"` // default Options.TTL
+}
+
+// An Opening is what the opener learns; the key is shown nowhere else.
+type Opening struct {
+	Episode astra.EpisodeID  `json:"episode"`
+	Key     astra.Key        `json:"key"`
+	Arena   string           `json:"arena"` // name@digest
+	Task    astra.PublicTask `json:"task"`
+	Message string           `json:"message"` // the first user message; "" in free play
+	Expires time.Time        `json:"expires"`
+}
+
+// maxName bounds group, policy and principal, which a caller chooses freely.
+const maxName = 256
+
+// Open starts an episode.
+func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
+	l, task, err := g.admit(&req)
+	if err != nil {
+		return nil, err
+	}
+	view, err := g.view(l, task)
+	if err != nil {
+		return nil, err
+	}
+	o, err := g.opened(l, task, &req)
+	if err != nil {
+		return nil, err
+	}
+	o.View = view
+	return g.begin(ctx, o, nil, nil)
+}
+
+// admit finds what is asked for and says what is wrong with the request.
+func (g *Gateway) admit(req *OpenRequest) (*loaded, *astra.Task, error) {
+	l, err := g.arenas.find(req.Arena)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Mode = orDefault(req.Mode, astra.Practice)
+	var task *astra.Task
+	if req.Task != "" {
+		if task = l.Arena.Task(req.Task); task == nil {
+			return nil, nil, fmt.Errorf("task %q of arena %s: %w", req.Task, l.Name, astra.ErrNotFound)
+		}
+	}
+	return l, task, checkRequest(req, task)
+}
+
+func checkRequest(req *OpenRequest, task *astra.Task) error {
+	switch {
+	case req.Mode != astra.Practice && req.Mode != astra.Train && req.Mode != astra.Eval:
+		return refuse("mode %q: say practice, train or eval", req.Mode)
+	case task == nil && req.Mode != astra.Practice:
+		return refuse("mode %s needs a task", req.Mode)
+	case req.Mode == astra.Train && task.Split != astra.SplitTrain:
+		return refuse("task %s is of the %s split; train plays the train split only, so open it as eval", task.ID, task.Split)
+	case task != nil && task.Seed != nil && req.Seed != nil && *task.Seed != *req.Seed:
+		return refuse("task %s has a seed of its own; leave the seed out", task.ID)
+	case len(req.Group) > maxName || len(req.Policy) > maxName || len(req.Principal) > maxName:
+		return refuse("group, policy and principal are at most %d bytes", maxName)
+	}
+	return nil
+}
+
+// view is what the agent will see: the task's tools, what turns add, and distractors.
+func (g *Gateway) view(l *loaded, task *astra.Task) (astra.View, error) {
+	v := astra.View{Tools: l.InitialTools(task)}
+	if task == nil {
+		return v, nil
+	}
+	for _, turn := range task.Turns {
+		v.Added = append(v.Added, turn.ToolsAdded)
+	}
+	taken := map[string]bool{}
+	for _, name := range v.At(len(task.Turns)) {
+		taken[name] = true
+	}
+	for _, ref := range task.Distractors {
+		d, err := g.distractor(ref)
+		if err != nil {
+			return v, fmt.Errorf("task %s: %w", task.ID, err)
+		}
+		if taken[d.Tool] {
+			return v, refuse("task %s: distractor %s has the name of another tool in view", task.ID, ref)
+		}
+		taken[d.Tool] = true
+		v.Distractors = append(v.Distractors, d)
+	}
+	return v, nil
+}
+
+func (g *Gateway) distractor(ref string) (astra.Distractor, error) {
+	arena, tool, _ := strings.Cut(ref, "/")
+	l, err := g.arenas.find(arena)
+	if err != nil || l.Tool(tool) == nil {
+		return astra.Distractor{}, refuse("its distractor %s is not served; add the arena %s", ref, arena)
+	}
+	return astra.Distractor{Arena: arena, Tool: tool, Digest: l.Digest}, nil
+}
+
+// opened is the first event of an episode.
+func (g *Gateway) opened(l *loaded, task *astra.Task, req *OpenRequest) (astra.Opened, error) {
+	o := astra.Opened{Arena: l.Name, Digest: l.Digest, Runtime: l.runtime.Digest(), Task: req.Task, Now: l.Now,
+		Mode: req.Mode, Group: req.Group, Policy: req.Policy, Principal: req.Principal}
+	if req.Seed != nil {
+		o.Seed = *req.Seed
+	}
+	if task != nil {
+		o.FirstInput = task.Turns[0].Prompt
+		if task.Seed != nil {
+			o.Seed = *task.Seed
+		}
+		if task.Now != nil {
+			o.Now = *task.Now
+		}
+	}
+	if o.Seed < -1<<53 || o.Seed > 1<<53 {
+		return o, refuse("a seed is between -2^53 and 2^53")
+	}
+	o.Expires = g.expiry(req.TTL)
+	return o, nil
+}
+
+// expiry is when an episode opened now ends by itself; no door can ask for more than a day
+// beyond the default.
+func (g *Gateway) expiry(ttl time.Duration) time.Time {
+	if ttl <= 0 {
+		ttl = g.opts.TTL
+	}
+	return g.opts.Now().Add(min(ttl, g.opts.TTL+24*time.Hour)).UTC()
+}
+
+// begin names the episode, starts its world (or takes the one given), and writes its
+// log: opened, and the history that a fork inherits.
+func (g *Gateway) begin(ctx context.Context, o astra.Opened, history []astra.Event, world Instance) (*Opening, error) {
+	if g.closing.Load() {
+		return nil, errClosing
+	}
+	key := astra.NewKey()
+	o.Episode, o.KeyHash = astra.NewEpisodeID(), key.Hash()
+	if !g.open.reserve(g.opts.MaxOpen, o.Episode, o.KeyHash, o.Expires) {
+		return nil, astra.ErrFull
+	}
+	var opening *Opening
+	err := g.enter(ctx, o, history, world, func(e *episode) {
+		opening = &Opening{Episode: o.Episode, Key: key, Arena: e.arena.Ref(), Task: publicTask(e), Expires: o.Expires, Message: e.rec.Turns[len(e.rec.Turns)-1].Prompt}
+	})
+	if err != nil {
+		g.open.forget(o.Episode, o.KeyHash)
+		return nil, err
+	}
+	g.count.opened.Add(1)
+	return opening, nil
+}
+
+func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Event, world Instance, then func(*episode)) error {
+	e, err := g.live.acquire(ctx, o.Episode)
+	if err != nil {
+		return err
+	}
+	defer func() { g.live.release(e, e.rec == nil) }()
+	if world != nil {
+		e.insts[o.Digest] = world
+	}
+	if e.arena, err = g.arenas.exact(o.Digest); err != nil {
+		return err
+	}
+	e.task = e.arena.Arena.Task(o.Task)
+	if world == nil && len(history) == 0 {
+		if e.insts[o.Digest], err = e.arena.start(ctx, worldOf(&o, e.task)); err != nil {
+			delete(e.insts, o.Digest)
+			return refuse("the world of arena %s does not start: %v", o.Arena, err)
+		}
+	}
+	e.rec = new(astra.Episode)
+	events := append([]astra.Event{{Opened: &o}}, history...)
+	if err := g.append(ctx, e, Synced, events...); err != nil {
+		return err
+	}
+	then(e)
+	return nil
+}
+
+func worldOf(o *astra.Opened, task *astra.Task) World {
+	w := World{Seed: o.Seed, Now: o.Now}
+	if task != nil {
+		w.Scenario = task.Scenario
+	}
+	return w
+}

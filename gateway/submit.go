@@ -1,0 +1,180 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/astra-arenas/astra"
+)
+
+const (
+	maxAnswer   = 64 << 10 // bytes; verifiers' cost is estimated against it
+	maxReply    = 64 << 10
+	maxMessages = 4 << 20
+)
+
+// A NextTurn is the answer to a reply.
+type NextTurn struct {
+	Turn       int      `json:"turn"`    // its number
+	Message    string   `json:"message"` // "" when done
+	ToolsAdded []string `json:"tools_added,omitempty"`
+	Done       bool     `json:"done"` // there are no more turns: submit
+}
+
+// Turn closes the turn being played with the agent's reply and hands out the next message.
+func (g *Gateway) Turn(ctx context.Context, id astra.EpisodeID, reply string) (*NextTurn, error) {
+	var next *NextTurn
+	err := g.use(ctx, id, func(e *episode) (err error) {
+		next, err = g.turn(ctx, e, reply)
+		return err
+	})
+	if err == nil && len(next.ToolsAdded) > 0 && g.onToolsAdded != nil {
+		g.onToolsAdded(id)
+	}
+	return next, err
+}
+
+func (g *Gateway) turn(ctx context.Context, e *episode, reply string) (*NextTurn, error) {
+	if err := g.mustBeOpen(ctx, e); err != nil {
+		return nil, err
+	}
+	n := e.rec.Turn()
+	if len(reply) > maxReply {
+		return nil, refuse("a reply is at most %d bytes", maxReply)
+	}
+	if e.rec.Turns[n-1].Reply != nil {
+		return nil, refuse("the last turn was closed already; submit the episode")
+	}
+	turned := astra.Turned{Turn: n, Reply: reply}
+	next := &NextTurn{Turn: n, Done: true}
+	if e.task != nil && n < len(e.task.Turns) {
+		t := e.task.Turns[n]
+		turned.Next = &t.Prompt
+		next = &NextTurn{Turn: n + 1, Message: t.Prompt, ToolsAdded: t.ToolsAdded}
+	}
+	return next, g.append(ctx, e, Handed, astra.Event{Turned: &turned})
+}
+
+// Submit ends the agent's part and scores the episode; it waits for queued calls. A
+// repeat with the same answer returns the recorded score. An episode that cannot be
+// judged ends invalid: the error is ErrInvalid and wraps the *astra.ScoreError. Free play
+// ends without a score: nil, nil.
+func (g *Gateway) Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error) {
+	var score *astra.Score
+	err := g.use(ctx, id, func(e *episode) (err error) {
+		score, err = g.submit(ctx, e, s)
+		return err
+	})
+	return score, err
+}
+
+func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*astra.Score, error) {
+	if e.rec.Score != nil && sameAnswer(e.rec.Submission, &s) {
+		return e.rec.Score, nil
+	}
+	if err := g.mustBeOpen(ctx, e); err != nil {
+		return nil, err
+	}
+	if s.Answer != nil && len(*s.Answer) > maxAnswer {
+		return nil, refuse("an answer is at most %d bytes", maxAnswer)
+	}
+	if len(s.Messages) > maxMessages {
+		return nil, refuse("messages are at most %d bytes", maxMessages)
+	}
+	if e.task == nil {
+		return nil, g.append(ctx, e, Synced, astra.Event{Submitted: &s}, endedAs(astra.StatusAborted, "", "free play has no score"))
+	}
+	return g.settle(ctx, e, &s)
+}
+
+// settle judges and writes submission and verdict together: one wait for the disk, and
+// no moment at which a crash could lose the one and keep the other.
+func (g *Gateway) settle(ctx context.Context, e *episode, s *astra.Submitted) (*astra.Score, error) {
+	ctx = context.WithoutCancel(ctx)
+	score, err := g.score(ctx, e, s)
+	if err != nil {
+		fault := astra.FaultVerifier
+		if se, ok := errors.AsType[*astra.ScoreError](err); ok {
+			fault = se.Fault
+		}
+		g.count.invalid.Add(1)
+		g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "fault", fault, "reason", err)
+		ended := endedAs(astra.StatusInvalid, fault, clip(err.Error(), 2000))
+		return nil, errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, err), g.append(ctx, e, Synced, astra.Event{Submitted: s}, ended))
+	}
+	if err := g.append(ctx, e, Synced, astra.Event{Submitted: s}, astra.Event{Scored: score}); err != nil {
+		return nil, err
+	}
+	g.count.scored.Add(1)
+	return score, nil
+}
+
+func endedAs(as astra.Status, fault astra.Fault, reason string) astra.Event {
+	return astra.Event{Ended: &astra.Ended{As: as, Fault: fault, Reason: reason}}
+}
+
+func sameAnswer(a, b *astra.Submitted) bool {
+	if a.Answer == nil || b.Answer == nil {
+		return a.Answer == nil && b.Answer == nil
+	}
+	return *a.Answer == *b.Answer
+}
+
+// score gathers what the task's verifiers read and asks the judge.
+func (g *Gateway) score(ctx context.Context, e *episode, s *astra.Submitted) (*astra.Score, error) {
+	reads, err := g.judge.Reads(e.arena.Arena, e.task)
+	if err != nil {
+		return nil, &astra.ScoreError{Fault: astra.FaultVerifier, Err: err}
+	}
+	ev := astra.Evidence{Arena: e.arena.Arena, Task: e.task, Seed: e.rec.Opened.Seed, Steps: e.rec.Steps, Turns: e.rec.Turns}
+	if s.Answer != nil {
+		ev.Answer = *s.Answer
+	}
+	if reads.State {
+		if ev.State, err = g.state(ctx, e); err != nil {
+			return nil, &astra.ScoreError{Fault: faultOf(err, e.arena.runtime), Err: err}
+		}
+	}
+	if reads.Gold {
+		if ev.Gold, err = g.gold.play(ctx, e.arena, e.task, e.rec.Opened.Seed); err != nil {
+			return nil, &astra.ScoreError{Fault: astra.FaultVerifier, Err: err}
+		}
+	}
+	return g.judge.Score(ctx, ev)
+}
+
+// state is the world at the end, once more on a rebuilt instance if the first try broke.
+func (g *Gateway) state(ctx context.Context, e *episode) (astra.Result, error) {
+	var res astra.Result
+	var err error
+	for range 2 {
+		var inst Instance
+		if inst, err = g.instance(ctx, e, e.arena); err != nil {
+			break
+		}
+		if res, err = inst.State(ctx); err == nil {
+			break
+		}
+		e.drop()
+	}
+	return res, err
+}
+
+// Rescore judges a scored episode again and appends the result as a new record.
+func (g *Gateway) Rescore(ctx context.Context, id astra.EpisodeID) (*astra.Score, error) {
+	var score *astra.Score
+	err := g.use(ctx, id, func(e *episode) (err error) {
+		if e.rec.Score == nil {
+			return astra.ErrUnscored
+		}
+		defer e.drop()
+		if score, err = g.score(context.WithoutCancel(ctx), e, e.rec.Submission); err != nil {
+			return err
+		}
+		return g.append(ctx, e, Synced, astra.Event{Scored: score})
+	})
+	return score, err
+}
+
+func rewardText(s *astra.Score) string { return fmt.Sprintf("reward %v", s.Reward) }
