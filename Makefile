@@ -1,0 +1,67 @@
+# `make demo` shows the main job, `make test` runs every test; both set everything up first.
+# `make help` lists the rest.
+
+GO      ?= go
+NODE    := node_modules/.bin/node
+ENGINE  := sandbox/engine/quickjs.wasm
+VENV    := .venv-clients
+FUZZFOR ?= 20s
+SHELL   := /bin/bash -o pipefail
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench build engine peers race fuzz conformance stories clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: build ## serve the examples, roll out two agents over MCP, score, replay, export
+	@bash examples/demo.sh
+
+test: peers race conformance fuzz ## set up, then run every test (FUZZFOR=20s a fuzz target)
+
+check: engine ## read the code: gofmt, vet, staticcheck; tidy and generate leave no diff
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+	$(GO) generate ./... && git diff --exit-code
+
+build: engine ## build bin/astra
+	$(GO) build -o bin/astra ./cmd/astra
+
+engine: $(ENGINE) ## fetch the JavaScript engine from npm and check it
+
+# Only what a build needs; `peers` adds what tests talk to.
+$(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
+	@test -f node_modules/quickjs-wasi/quickjs.wasm || npm ci --omit=dev --no-audit --no-fund --loglevel=error
+	cp node_modules/quickjs-wasi/quickjs.wasm $@
+	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
+	@touch $@
+
+peers: engine node_modules/.peers $(VENV)/.ready ## fetch the MCP clients and suites that tests talk to
+
+node_modules/.peers: package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(VENV)/.ready: examples/clients/python/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+race: peers ## all Go tests and stories, with the race detector
+	$(GO) test -race -timeout 20m ./...
+
+conformance: peers ## the official MCP conformance suite, both eras
+	$(GO) test -count=1 -run '^TestConformance$$' -v ./mcp
+
+fuzz: engine ## every fuzz target for FUZZFOR
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZFOR) $$pkg | tail -3; \
+	  done; done
+
+bench: build ## measure the budgets of DESIGN.md
+	$(GO) run ./cmd/bench
+
+clean: ## remove what the targets above made
+	rm -rf bin $(ENGINE) node_modules $(VENV)
