@@ -70,6 +70,7 @@ type Tool struct {
 	Annotations Annotations     `json:"annotations"`
 
 	in, out *Schema // compiled at load
+	depth   int     // the arena's Limits.Depth
 }
 
 // Annotations are MCP's four hints; all are always sent.
