@@ -1,0 +1,248 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+	"github.com/openai/openai-go/v3/option"
+	"github.com/openai/openai-go/v3/shared"
+
+	"github.com/astra-arenas/astra"
+)
+
+// LLMOptions says which model plays, and how far it may go. Model is needed; a zero field
+// otherwise means the default.
+type LLMOptions struct {
+	BaseURL     string        // of an OpenAI-compatible API; default https://api.openai.com/v1/
+	Model       string        // as the API names it
+	APIKey      string        // "" for servers that ask for none
+	System      string        // system message; default none
+	Rounds      int           // completions for one user message; default 32
+	MaxTokens   int64         // of one completion; default the server's
+	TotalTokens int64         // of the whole episode, as the server counts them; default unlimited
+	Temperature *float64      // default the server's
+	Seed        *int64        // sent along, for servers that can repeat themselves
+	Timeout     time.Duration // of one completion; default 5 min
+	Retries     int           // of a failed request; default 2, negative is none
+	HTTPClient  *http.Client  // default one of its own
+}
+
+// LLM is a chat model that plays one episode.
+type LLM struct {
+	opts     LLMOptions
+	chat     openai.ChatCompletionService
+	messages []openai.ChatCompletionMessageParamUnion
+	tokens   int64
+}
+
+// ErrModel says that the model could not be asked, or that its answer could not be read.
+var ErrModel = errors.New("the model did not answer")
+
+// maxCompletion bounds what a model server may send for one completion.
+const maxCompletion = 32 << 20
+
+// NewLLM returns a player for one episode. Nothing is read from the environment.
+func NewLLM(opts LLMOptions) (*LLM, error) {
+	if opts.Model == "" {
+		return nil, errors.New("llm: no model is named")
+	}
+	opts.fill()
+	if !strings.HasSuffix(opts.BaseURL, "/") {
+		opts.BaseURL += "/"
+	}
+	transport := bounded{max: maxCompletion}
+	hc := http.Client{}
+	if opts.HTTPClient != nil {
+		hc = *opts.HTTPClient
+		transport.next = hc.Transport
+	}
+	hc.Transport = transport
+	settings := []option.RequestOption{option.WithBaseURL(opts.BaseURL), option.WithHTTPClient(&hc), option.WithMaxRetries(max(opts.Retries, 0)),
+		option.WithMaxRetryDelay(30 * time.Second), option.WithRequestTimeout(opts.Timeout)}
+	if opts.APIKey != "" {
+		settings = append(settings, option.WithAPIKey(opts.APIKey))
+	}
+	// The service is made by itself: openai.NewClient would look for keys in the environment.
+	l := &LLM{opts: opts, chat: openai.NewChatCompletionService(settings...)}
+	if opts.System != "" {
+		l.messages = append(l.messages, openai.SystemMessage(opts.System))
+	}
+	return l, nil
+}
+
+func (o *LLMOptions) fill() {
+	if o.BaseURL == "" {
+		o.BaseURL = "https://api.openai.com/v1/"
+	}
+	if o.Rounds <= 0 {
+		o.Rounds = 32
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 5 * time.Minute
+	}
+	if o.Retries == 0 {
+		o.Retries = 2
+	}
+}
+
+// Play hands the message to the model and runs the tools it asks for, one after another in
+// its order, until it answers without asking. When its rounds or tokens are spent, what it
+// said last is the reply.
+func (l *LLM) Play(ctx context.Context, s Session, message string) (string, error) {
+	tools, err := s.Tools(ctx)
+	if err != nil {
+		return "", err
+	}
+	l.messages = append(l.messages, openai.UserMessage(message))
+	reply := ""
+	for range l.opts.Rounds {
+		said, err := l.complete(ctx, tools)
+		if err != nil {
+			return "", err
+		}
+		if said.Content+said.Refusal != "" {
+			reply = said.Content + said.Refusal
+		}
+		if len(said.ToolCalls) == 0 {
+			return said.Content + said.Refusal, nil
+		}
+		if err := l.run(ctx, s, said.ToolCalls); err != nil {
+			return "", err
+		}
+		if l.opts.TotalTokens > 0 && l.tokens >= l.opts.TotalTokens {
+			break
+		}
+	}
+	return reply, nil
+}
+
+// complete asks for one message and keeps it.
+func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.ChatCompletionMessage, error) {
+	params := openai.ChatCompletionNewParams{Model: l.opts.Model, Messages: l.messages, Tools: functions(tools)}
+	if l.opts.MaxTokens > 0 {
+		params.MaxCompletionTokens = openai.Int(l.opts.MaxTokens)
+	}
+	if l.opts.Temperature != nil {
+		params.Temperature = openai.Float(*l.opts.Temperature)
+	}
+	if l.opts.Seed != nil {
+		params.Seed = openai.Int(*l.opts.Seed)
+	}
+	completion, err := l.chat.New(ctx, params)
+	if err != nil {
+		return openai.ChatCompletionMessage{}, l.explain(ctx, err)
+	}
+	if len(completion.Choices) == 0 {
+		return openai.ChatCompletionMessage{}, fmt.Errorf("%w: the completion has no choices", ErrModel)
+	}
+	l.tokens += completion.Usage.TotalTokens
+	said := completion.Choices[0].Message
+	for i := range said.ToolCalls { // some servers leave the ids out; the answers need them
+		if said.ToolCalls[i].ID == "" {
+			said.ToolCalls[i].ID = fmt.Sprintf("call_%d_%d", len(l.messages), i+1)
+		}
+	}
+	l.messages = append(l.messages, spoken(said))
+	return said, nil
+}
+
+// spoken is the model's message as it is sent back to it. It is put together by hand: the
+// library's own conversion goes by the bytes that came, and would lose ids added to them.
+func spoken(said openai.ChatCompletionMessage) openai.ChatCompletionMessageParamUnion {
+	var m openai.ChatCompletionAssistantMessageParam
+	if said.Content != "" || len(said.ToolCalls) == 0 {
+		m.Content.OfString = openai.String(said.Content)
+	}
+	if said.Refusal != "" {
+		m.Refusal = openai.String(said.Refusal)
+	}
+	for _, c := range said.ToolCalls {
+		m.ToolCalls = append(m.ToolCalls, openai.ChatCompletionMessageToolCallUnionParam{OfFunction: &openai.ChatCompletionMessageFunctionToolCallParam{
+			ID: c.ID, Function: openai.ChatCompletionMessageFunctionToolCallFunctionParam{Name: c.Function.Name, Arguments: c.Function.Arguments}}})
+	}
+	return openai.ChatCompletionMessageParamUnion{OfAssistant: &m}
+}
+
+// run answers each tool call, as the API wants it. What no door could carry, arguments
+// that are no JSON object, is answered here and makes no step.
+func (l *LLM) run(ctx context.Context, s Session, calls []openai.ChatCompletionMessageToolCallUnion) error {
+	for _, c := range calls {
+		text, err := l.call(ctx, s, c.Function.Name, c.Function.Arguments)
+		if err != nil {
+			return err
+		}
+		l.messages = append(l.messages, openai.ToolMessage(text, c.ID))
+	}
+	return nil
+}
+
+func (l *LLM) call(ctx context.Context, s Session, tool, arguments string) (string, error) {
+	if strings.TrimSpace(arguments) == "" {
+		arguments = "{}" // how several models call a tool without parameters
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(arguments), &object); err != nil || object == nil {
+		return "the arguments are not a JSON object; call again with one", nil
+	}
+	if tool == "" {
+		return "the call names no tool", nil
+	}
+	out, err := s.Call(ctx, tool, json.RawMessage(arguments))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", maskText(tool, l.opts.APIKey), err)
+	}
+	return out.Text, nil // unadorned: submitted messages are held to the log
+}
+
+// explain says what the server said, without the key, which some servers repeat.
+func (l *LLM) explain(ctx context.Context, err error) error {
+	text := err.Error()
+	var api *openai.Error
+	if errors.As(err, &api) && api.Message != "" {
+		text += ": " + api.Message
+	}
+	if ctx.Err() != nil {
+		err, text = context.Cause(ctx), context.Cause(ctx).Error()
+	}
+	return mask(&modelError{err: err, text: text}, l.opts.APIKey)
+}
+
+type modelError struct {
+	err  error
+	text string
+}
+
+func (e *modelError) Error() string   { return ErrModel.Error() + ": " + e.text }
+func (e *modelError) Unwrap() []error { return []error{ErrModel, e.err} }
+
+// Messages returns the conversation so far.
+func (l *LLM) Messages() json.RawMessage {
+	b, err := json.Marshal(l.messages)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Tokens is how many tokens the server counted so far.
+func (l *LLM) Tokens() int64 { return l.tokens }
+
+// functions are the tools in the API's words. Schemas are passed on as they are.
+func functions(tools []astra.PublicTool) []openai.ChatCompletionToolUnionParam {
+	var list []openai.ChatCompletionToolUnionParam
+	for _, t := range tools {
+		f := shared.FunctionDefinitionParam{Name: t.Name, Description: openai.String(t.Description), Parameters: shared.FunctionParameters{}}
+		dec := json.NewDecoder(bytes.NewReader(t.Input))
+		dec.UseNumber()
+		_ = dec.Decode(&f.Parameters) // a door lists objects; what is none becomes a tool without parameters
+		list = append(list, openai.ChatCompletionFunctionTool(f))
+	}
+	return list
+}

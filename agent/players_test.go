@@ -1,0 +1,133 @@
+package agent
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/astra-arenas/astra"
+)
+
+func TestGold(t *testing.T) {
+	d := newDoor(t)
+	task := &astra.Task{
+		Turns: []astra.TaskTurn{{Prompt: "where?"}, {Prompt: "how many?"}},
+		Gold: [][]astra.GoldCall{
+			{{Tool: "find", Args: json.RawMessage(`{"name":"bolt"}`)}},
+			{{Tool: "stock", Args: json.RawMessage(`{"sku":"$1.value.sku","place":"$1.value.places.0.id"}`)}},
+		},
+		Answer: &astra.Answer{Expected: json.RawMessage(`41`)},
+	}
+	s, g := d.enter(t, nil), NewGold(task)
+	first, err := g.Play(t.Context(), s, "where?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := g.Play(t.Context(), s, "how many?")
+	if err != nil || first != "Done." || last != "41" {
+		t.Errorf("replies %q, %q, %v; want Done. and 41", first, last, err)
+	}
+	want := []string{`find {"name":"bolt"}`, `stock {"place":7,"sku":"B8"}`}
+	if !slices.Equal(d.calls, want) {
+		t.Errorf("calls = %q, want %q", d.calls, want)
+	}
+}
+
+func TestGoldThatFails(t *testing.T) {
+	task := &astra.Task{Turns: []astra.TaskTurn{{}}, Gold: [][]astra.GoldCall{{{Tool: "fail"}}}}
+	_, err := NewGold(task).Play(t.Context(), newDoor(t).enter(t, nil), "")
+	if err == nil || err.Error() != "gold call 1, fail: failed: no such place" {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestRandomIsDeterministic(t *testing.T) {
+	play := func(seed uint64) []string {
+		d := newDoor(t)
+		if _, err := NewRandom(&RandomOptions{Seed: seed, Calls: 20}).Play(t.Context(), d.enter(t, nil), ""); err != nil {
+			t.Fatal(err)
+		}
+		return d.calls
+	}
+	one := play(5)
+	if two := play(5); !slices.Equal(one, two) {
+		t.Errorf("seed 5 gave\n%q and then\n%q", one, two)
+	}
+	if other := play(6); slices.Equal(one, other) {
+		t.Errorf("seeds 5 and 6 both gave %q", one)
+	}
+}
+
+func TestArguments(t *testing.T) {
+	schemas := []string{
+		`{"type":"object"}`,
+		`true`,
+		`{"type":"object","properties":{"n":{"type":"integer","minimum":3,"maximum":5}},"required":["n"],"additionalProperties":false}`,
+		`{"type":"object","properties":{"n":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1}},"required":["n"]}`,
+		`{"type":"object","properties":{"n":{"type":"integer","multipleOf":7,"minimum":100}},"required":["n"]}`,
+		`{"type":"object","properties":{"s":{"type":"string","pattern":"^[A-Z]{2}-\\d{3,}$"}},"required":["s"]}`,
+		`{"type":"object","properties":{"s":{"enum":["a",2,null]},"c":{"const":{"x":1}}},"required":["s","c"]}`,
+		`{"type":"object","properties":{"l":{"type":"array","items":{"enum":[1,2,3]},"minItems":2,"uniqueItems":true}},"required":["l"]}`,
+		`{"type":"object","properties":{"l":{"type":"array","prefixItems":[{"type":"string"},{"type":"boolean"}],"minItems":2}},"required":["l"]}`,
+		`{"type":"object","properties":{"d":{"type":"string","format":"date"},"t":{"type":["string","null"],"maxLength":3}},"required":["d","t"]}`,
+		`{"type":"object","properties":{"x":{"$ref":"#/$defs/x"}},"required":["x"],"$defs":{"x":{"type":"object","properties":{"y":{"type":"string"}},"required":["y"]}}}`,
+		`{"type":"object","properties":{"tree":{"$ref":"#"}}}`,
+		`{"type":"object","anyOf":[{"required":["a"]},{"required":["b"]}],"properties":{"a":{"type":"string"},"b":{"type":"integer"}}}`,
+		`{"type":"object","allOf":[{"properties":{"a":{"type":"integer"}},"required":["a"]},{"properties":{"b":{"type":"boolean"}},"required":["b"]}]}`,
+		`{"type":"object","oneOf":[{"properties":{"kind":{"const":"p"}},"required":["kind"]},{"properties":{"kind":{"const":"q"},"n":{"type":"integer"}},"required":["kind","n"]}]}`,
+		`{"type":"object","minProperties":1,"properties":{"a":{"type":"string"},"b":{"type":"string"}}}`,
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, schema := range schemas {
+		for range 50 { // valid is what Arguments promises; here it must also find something
+			args, err := Arguments(rng, json.RawMessage(schema))
+			if err != nil {
+				t.Fatalf("%s: %v", schema, err)
+			}
+			if !strings.HasPrefix(string(args), "{") {
+				t.Fatalf("%s: %s is no object", schema, args)
+			}
+		}
+	}
+}
+
+func TestArgumentsBeyondReach(t *testing.T) {
+	for _, schema := range []string{
+		`false`,
+		`{`,
+		`{"type":"object","properties":{"s":{"type":"string","minLength":1000000000}},"required":["s"]}`,
+		`{"type":"object","properties":{"l":{"type":"array","minItems":1000000000}},"required":["l"]}`,
+		`{"$ref":"file:///etc/passwd"}`,
+		`{"$ref":"#"}`,
+		`{"type":"object","properties":{"t":{"$ref":"#"}},"required":["t"]}`,
+	} {
+		if args, err := Arguments(rand.New(rand.NewPCG(1, 2)), json.RawMessage(schema)); err == nil {
+			t.Errorf("%s: drew %s, want an error", schema, args)
+		}
+	}
+}
+
+func FuzzArguments(f *testing.F) {
+	f.Add([]byte(`{"type":"object","properties":{"s":{"pattern":"(a{9}){9}"},"n":{"multipleOf":1e-300,"maximum":1e308}}}`), uint64(1))
+	f.Add([]byte(`{"allOf":[{"$ref":"#/allOf/0"}]}`), uint64(2))
+	f.Fuzz(func(t *testing.T, schema []byte, seed uint64) {
+		args, err := Arguments(rand.New(rand.NewPCG(seed, 0)), schema)
+		if err != nil {
+			return
+		}
+		again, _ := Arguments(rand.New(rand.NewPCG(seed, 0)), schema)
+		if string(args) != string(again) {
+			t.Errorf("seed %d drew %s and then %s", seed, args, again)
+		}
+	})
+}
+
+func ExampleArguments() {
+	schema := json.RawMessage(`{"type":"object","properties":{"warehouse":{"enum":["W1"]},"quantity":{"type":"integer","minimum":1,"maximum":1}},"required":["warehouse","quantity"]}`)
+	args, err := Arguments(rand.New(rand.NewPCG(7, 0)), schema)
+	fmt.Println(string(args), err)
+	// Output: {"quantity":1,"warehouse":"W1"} <nil>
+}
