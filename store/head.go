@@ -1,0 +1,123 @@
+package store
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/astra-arenas/astra"
+)
+
+// A head is what is known of a log without reading it. It decides which events count.
+type head struct {
+	Schema  int           `json:"schema"`
+	Events  int           `json:"events"`
+	Summary astra.Summary `json:"summary"`
+}
+
+const headSchema = 1
+
+func (h *head) over() bool {
+	return h.Summary.Status != astra.StatusOpen && h.Summary.Status != astra.StatusSubmitted
+}
+
+// accepts refuses what cannot follow. Whether a log makes sense in every detail is for
+// Episode.Fold to say; here only what later reads rely on is held.
+func (h *head) accepts(id astra.EpisodeID, ev astra.Event) error {
+	switch {
+	case ev.Schema != astra.EventSchema:
+		return fmt.Errorf("%w: event of schema %d, want %d", astra.ErrRefused, ev.Schema, astra.EventSchema)
+	case (ev.Opened != nil) != (h.Events == 0):
+		return fmt.Errorf("%w: a log begins with opened, once", astra.ErrRefused)
+	case ev.Opened != nil && ev.Opened.Episode != id:
+		return fmt.Errorf("%w: opened names episode %q", astra.ErrRefused, ev.Opened.Episode)
+	case ev.Opened != nil && ev.Opened.KeyHash != "" && !validID(ev.Opened.KeyHash):
+		return fmt.Errorf("%w: opened has a key hash that is none", astra.ErrRefused)
+	case h.Events >= maxEvents:
+		return fmt.Errorf("%w: the log is full", astra.ErrRefused)
+	case h.over() && h.Events > 0 && ev.Scored == nil && ev.Refused == nil:
+		return astra.ErrEnded
+	}
+	return nil
+}
+
+// add counts an event in; it is Episode.Fold and Episode.Summary in small.
+func (h *head) add(ev astra.Event) {
+	h.Events++
+	s := &h.Summary
+	switch {
+	case ev.Opened != nil:
+		e := astra.Episode{Opened: *ev.Opened, Status: astra.StatusOpen, OpenedAt: ev.Time}
+		*s = e.Summary()
+	case ev.Called != nil:
+		s.Steps++
+	case ev.Submitted != nil:
+		s.Status = astra.StatusSubmitted
+	case ev.Scored != nil && s.Reward == nil:
+		reward := ev.Scored.Reward
+		s.Status, s.Reward = astra.StatusScored, &reward
+	case ev.Ended != nil:
+		s.Status, s.Fault, s.Reason = ev.Ended.As, ev.Ended.Fault, ev.Ended.Reason
+	}
+}
+
+func readHead(txn *badger.Txn, id astra.EpisodeID) (*head, error) {
+	h := new(head)
+	if err := getJSON(txn, headKey(id), h); err != nil {
+		return nil, err
+	}
+	if h.Schema != headSchema {
+		return nil, fmt.Errorf("%w: head of schema %d, this astra reads %d", ErrNewer, h.Schema, headSchema)
+	}
+	return h, nil
+}
+
+// getJSON reads a record; astra.ErrNotFound if there is none.
+func getJSON(txn *badger.Txn, key string, v any) error {
+	item, err := txn.Get([]byte(key))
+	if err != nil {
+		return readError(key, err)
+	}
+	return readError(key, item.Value(func(b []byte) error { return json.Unmarshal(b, v) }))
+}
+
+// encode writes JSON without escaping <, > and &: a result must come back byte for byte,
+// and json.Marshal would rewrite it even inside a RawMessage.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// headCache keeps the heads of episodes that were appended to lately, so that an append
+// need not read. It forgets the older half when the younger is full; it belongs to the
+// committer alone.
+type headCache struct{ young, old map[astra.EpisodeID]*head }
+
+// maxYoung bounds the cache at twice as many heads, some 500 bytes each.
+const maxYoung = 8192
+
+func (c *headCache) get(id astra.EpisodeID) *head {
+	if h := c.young[id]; h != nil {
+		return h
+	}
+	return c.old[id]
+}
+
+func (c *headCache) put(id astra.EpisodeID, h *head) {
+	delete(c.old, id)
+	if h.over() {
+		delete(c.young, id)
+		return
+	}
+	if len(c.young) >= maxYoung || c.young == nil {
+		c.old, c.young = c.young, make(map[astra.EpisodeID]*head)
+	}
+	c.young[id] = h
+}
