@@ -70,3 +70,9 @@ type Play struct {
 	Steps []Step
 	State json.RawMessage // nil if the arena has no state()
 }
+
+// Reads is what judging a task needs besides its steps, turns and answer.
+type Reads struct {
+	State bool // of the episode's end
+	Gold  bool // steps of the gold play, or its state
+}

@@ -103,13 +103,7 @@ type Judge interface {
 	// hasState says whether verifiers may read state.
 	Check(a *astra.Arena, hasState bool) error
 	// Reads says what the verifiers of a task look at, so that nothing else is computed.
-	Reads(a *astra.Arena, t *astra.Task) (Reads, error)
+	Reads(a *astra.Arena, t *astra.Task) (astra.Reads, error)
 	// Score judges an episode. An error is an *astra.ScoreError, or the context's.
 	Score(ctx context.Context, ev astra.Evidence) (*astra.Score, error)
-}
-
-// Reads is what judging a task needs besides its steps, turns and answer.
-type Reads struct {
-	State bool // of the episode's end
-	Gold  bool // steps of the gold play, or its state
 }
