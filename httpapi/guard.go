@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+)
+
+// guard refuses what a browser was tricked into sending, and whoever has no token. The
+// loopback is no proof of anything: any page and any local user can reach it.
+func (a *api) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		r := c.Request()
+		if !a.hostServed(r.Host) {
+			return fmt.Errorf("%w: Host must name the loopback or a configured host", errForbidden)
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && !a.originServed(origin, r.Host) {
+			return fmt.Errorf("%w: Origin must be this server's own or a configured one", errForbidden)
+		}
+		if c.Path() != healthPath && !a.authorized(r) {
+			return errUnauthorized
+		}
+		return next(c)
+	}
+}
+
+func (a *api) authorized(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	sum := sha256.Sum256([]byte(token)) // hashed, so that the time tells no length either
+	return strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], a.token[:]) == 1
+}
+
+// hostServed protects against DNS rebinding: a foreign name that resolves to us is refused.
+func (a *api) hostServed(hostport string) bool {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.Trim(host, "[]"))
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return true
+	}
+	return slices.ContainsFunc(a.opts.Hosts, func(h string) bool { return strings.EqualFold(h, host) })
+}
+
+func (a *api) originServed(origin, host string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return false
+	}
+	return strings.EqualFold(u.Host, host) || slices.Contains(a.opts.Origins, origin)
+}
+
+// catch turns a panic into a problem; its stack goes to the log only.
+func (a *api) catch(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler: // how a broken export says that it is broken
+				panic(v)
+			default:
+				a.opts.Logger.ErrorContext(c.Request().Context(), "panic", "value", v, "stack", string(debug.Stack()))
+				err = errInternal
+			}
+		}()
+		return next(c)
+	}
+}
+
+// slowLimit is how long an upload, a replay or an export may take.
+const slowLimit = 30 * time.Minute
+
+// handle holds a route to its limits.
+func (a *api) handle(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		limit := a.opts.Timeout
+		if r.slow {
+			limit = slowLimit
+			// Not every writer has deadlines; a test's recorder has none.
+			rc := http.NewResponseController(c.Response().Writer)
+			_ = rc.SetReadDeadline(time.Now().Add(slowLimit))
+			_ = rc.SetWriteDeadline(time.Now().Add(slowLimit))
+		}
+		req := c.Request()
+		ctx, cancel := context.WithTimeoutCause(req.Context(), limit, errTimeout)
+		defer cancel()
+		req = req.WithContext(ctx)
+		req.Body = http.MaxBytesReader(c.Response().Writer, req.Body, r.maxBody())
+		c.SetRequest(req)
+		if err := knownQuery(req, r.query); err != nil {
+			return err
+		}
+		if err := r.handle(a, c); err != nil {
+			a.fail(err, c) // here, while the request still has its context
+		}
+		return nil
+	}
+}
+
+// knownQuery refuses misspelt parameters, which would otherwise select everything.
+func knownQuery(r *http.Request, known []param) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fmt.Errorf("%w: the query is not well formed", errMalformed)
+	}
+	for name, v := range values {
+		if !slices.ContainsFunc(known, func(p param) bool { return p.name == name }) {
+			return fmt.Errorf("%w: there is no query parameter %q here", errMalformed, name)
+		}
+		if len(v) > 1 {
+			return fmt.Errorf("%w: the query parameter %q is given twice", errMalformed, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+)
+
+// A route is one operation. Everything that depends on which operations there are is
+// made of routes().
+type route struct {
+	method, path string // path parameters as {name}
+	id, summary  string // of the operation
+	handle       func(*api, echo.Context) error
+
+	query     []param
+	headers   []param
+	body      any    // a value of the type of the JSON body; nil: none is read
+	reply     any    // a value of the type of the JSON reply; nil: none
+	status    int    // of success; 0 is 200
+	bodyKind  string // media type of a body that is no JSON
+	replyKind string // media type of a reply that is no JSON
+	limit     int64  // bytes of body; 0 is smallBody
+	slow      bool   // may take as long as slowLimit
+}
+
+// A param is a query parameter or a header.
+type param struct {
+	name, about string
+	schema      schema
+}
+
+// Sizes of bodies.
+const (
+	smallBody   = 1 << 20
+	submitBody  = 8 << 20 // messages of a harness; the gateway's own limit is tighter
+	maxArena    = 256 << 20
+	noBody      = 0
+	healthPath  = "/healthz"
+	openapiPath = "/openapi.json"
+)
+
+func (r route) maxBody() int64 {
+	switch {
+	case r.limit > 0:
+		return r.limit
+	case r.body != nil:
+		return smallBody
+	}
+	return noBody
+}
+
+var (
+	splitParam = param{"split", "only tasks of this split", enum(astra.SplitTrain, astra.SplitValidation, astra.SplitTest)}
+	arenaParam = param{"arena", "only episodes of this arena (its name)", text}
+	taskParam  = param{"task", "only episodes of this task", text}
+	groupParam = param{"group", "only episodes of this group", text}
+	modeParam  = param{"mode", "only episodes of this mode", enum(modes...)}
+	listParams = []param{arenaParam, taskParam, groupParam, modeParam,
+		{"status", "only episodes of this status", enum(statuses...)},
+		{"cursor", "next of the page before", text},
+		{"limit", "episodes a page, at most 1000; default 50", schema{"type": "integer", "minimum": 1, "maximum": maxPage}}}
+	exportParams = []param{arenaParam, taskParam, groupParam,
+		{"min_reward", "only episodes with at least this reward", schema{"type": "number", "minimum": 0, "maximum": 1}}}
+	keyHeader = param{idempotencyKey, "a repeat with this key and the same arguments answers with the recorded step", text}
+)
+
+// routes is the table of all operations.
+func routes() []route {
+	get, post := http.MethodGet, http.MethodPost
+	return []route{
+		{method: get, path: healthPath, id: "health", summary: "Say that the process answers; needs no token", handle: (*api).health, reply: statusReply{}},
+		{method: get, path: "/readyz", id: "ready", summary: "Say whether episodes can be opened", handle: (*api).ready, reply: statusReply{}},
+		{method: get, path: "/metrics", id: "metrics", summary: "Metrics for Prometheus", handle: (*api).showMetrics, replyKind: metricsText},
+		{method: get, path: openapiPath, id: "openapi", summary: "This document", handle: (*api).showOpenAPI, reply: map[string]any{}},
+		{method: get, path: "/v1/stats", id: "stats", summary: "Counters since the start", handle: (*api).stats, reply: gateway.Stats{}},
+
+		{method: get, path: "/v1/arenas", id: "listArenas", summary: "List the newest version of each arena", handle: (*api).listArenas, reply: ArenasReply{}},
+		{method: post, path: "/v1/arenas", id: "addArena", summary: "Check, keep and serve an arena", handle: (*api).addArena,
+			bodyKind: arenaFile, limit: maxArena, reply: astra.PublicArena{}, status: http.StatusCreated, slow: true},
+		{method: get, path: "/v1/arenas/{arena}", id: "getArena", summary: "Describe an arena, named name or name@digest", handle: (*api).getArena, reply: astra.PublicArena{}},
+		{method: get, path: "/v1/arenas/{arena}/tasks", id: "listTasks", summary: "List the tasks of an arena", handle: (*api).listTasks, query: []param{splitParam}, reply: TasksReply{}},
+		{method: get, path: "/v1/arenas/{arena}/tasks/{task}", id: "getTask", summary: "Describe a task", handle: (*api).getTask, reply: astra.PublicTask{}},
+
+		{method: post, path: "/v1/keys/resolve", id: "resolveKey", summary: "Find the episode of a key", handle: (*api).resolve, body: ResolveBody{}, reply: EpisodeReply{}},
+		{method: post, path: "/v1/episodes", id: "openEpisode", summary: "Open an episode; the key is shown here only", handle: (*api).open,
+			body: OpenBody{}, reply: gateway.Opening{}, status: http.StatusCreated},
+		{method: get, path: "/v1/episodes", id: "listEpisodes", summary: "List episodes, newest first", handle: (*api).list, query: listParams, reply: astra.Page{}},
+		{method: get, path: "/v1/episodes/{id}", id: "getEpisode", summary: "The record of an episode", handle: (*api).episode, reply: astra.Episode{}},
+		{method: get, path: "/v1/episodes/{id}/task", id: "getEpisodeTask", summary: "The task of an episode, with the turns handed out so far", handle: (*api).public, reply: astra.PublicTask{}},
+		{method: get, path: "/v1/episodes/{id}/tools", id: "listTools", summary: "The tools in view", handle: (*api).tools, reply: ToolsReply{}},
+		{method: post, path: "/v1/episodes/{id}/calls", id: "callTool", summary: "Call a tool; a tool that fails is a step too", handle: (*api).call,
+			headers: []param{keyHeader}, body: CallBody{}, reply: astra.Step{}},
+		{method: post, path: "/v1/episodes/{id}/turns", id: "closeTurn", summary: "Reply to the turn being played and get the next message", handle: (*api).turn, body: TurnBody{}, reply: gateway.NextTurn{}},
+		{method: post, path: "/v1/episodes/{id}/submit", id: "submitEpisode", summary: "End the agent's part and score it", handle: (*api).submit, body: SubmitBody{}, limit: submitBody, reply: ScoreReply{}},
+		{method: post, path: "/v1/episodes/{id}/fork", id: "forkEpisode", summary: "Make episodes that share the history up to a step", handle: (*api).fork,
+			body: ForkBody{}, reply: ForkReply{}, status: http.StatusCreated},
+		{method: post, path: "/v1/episodes/{id}/abort", id: "abortEpisode", summary: "End an episode without a score", handle: (*api).abort, body: AbortBody{}, status: http.StatusNoContent},
+		{method: post, path: "/v1/episodes/{id}/replay", id: "replayEpisode", summary: "Play the log again and compare byte for byte", handle: (*api).replay, reply: gateway.Replay{}, slow: true},
+		{method: post, path: "/v1/episodes/{id}/rescore", id: "rescoreEpisode", summary: "Judge a scored episode again; the first score stays", handle: (*api).rescore, reply: astra.Score{}},
+		{method: get, path: "/v1/episodes/{id}/score", id: "getScore", summary: "The score; an invalid episode has none, which is not 0", handle: (*api).score, reply: astra.Score{}},
+		{method: get, path: "/v1/episodes/{id}/trajectory", id: "getTrajectory", summary: "The episode as chat messages and tools", handle: (*api).trajectory, reply: astra.Trajectory{}},
+
+		{method: get, path: "/v1/export/sft", id: "exportSFT", summary: "Scored train episodes as chat rows, oldest first", handle: (*api).exportSFT,
+			query: exportParams, replyKind: jsonLines, slow: true},
+	}
+}
