@@ -1,0 +1,178 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+)
+
+var (
+	errDone     = errors.New("sandbox: the world is closed")
+	errBreached = errors.New("sandbox: the world was left in the middle of a call that went beyond a limit: close it and start another")
+)
+
+// An instance is the world of one episode. It implements gateway.Instance, and like it
+// has one user at a time.
+type instance struct {
+	prog *program
+	mem  *memory
+	dead error // why it cannot be called any more
+}
+
+func (i *instance) usable() error {
+	if i.dead == nil && i.prog.closed.Load() {
+		return errClosed
+	}
+	return i.dead
+}
+
+// Call runs one tool.
+func (i *instance) Call(ctx context.Context, tool string, args json.RawMessage) (astra.Result, error) {
+	if err := i.usable(); err != nil {
+		return astra.Result{}, err
+	}
+	fn, ok := i.prog.tools[tool]
+	if !ok {
+		return astra.Failed(astra.FaultAgent, fmt.Sprintf("there is no tool %q", tool)), nil
+	}
+	if len(bytes.TrimSpace(args)) == 0 {
+		args = json.RawMessage("{}")
+	}
+	if d := depth(args); d > i.prog.limits.Depth {
+		return astra.Failed(astra.FaultAgent, fmt.Sprintf("the arguments are nested %d deep; %d is allowed", d, i.prog.limits.Depth)), nil
+	}
+	r, err := i.prog.run(ctx, i.mem, i.prog.limits, fn, args)
+	if err != nil {
+		i.dead = fmt.Errorf("%w (%w)", errBreached, err)
+	} else if r.Breach {
+		i.dead = errBreached
+	}
+	return r, err
+}
+
+// run calls a function in a memory. After an error or a breach the memory is worthless.
+func (p *program) run(ctx context.Context, m *memory, l astra.Limits, fn jsValue, args []byte) (astra.Result, error) {
+	x, err := p.rt.acquire(ctx)
+	if err != nil {
+		return astra.Result{}, err
+	}
+	x.begin(ctx, m, l, p.data)
+	value, failure := x.invoke(&p.rt.layout, fn, args)
+	stop := x.end()
+	r, err := p.result(value, failure, stop)
+	if err == nil {
+		r.Log = x.logText(failure)
+	}
+	if stop != nil || x.overflowed(failure) {
+		p.rt.discard(x)
+	} else {
+		p.rt.release(x)
+	}
+	return r, err
+}
+
+// result sorts what came of a call into DESIGN.md's table of what goes wrong.
+func (p *program) result(value []byte, failure, stop error) (astra.Result, error) {
+	if stop == nil {
+		stop = failure
+	}
+	switch err := stop.(type) {
+	case nil:
+		if d := depth(value); d > p.limits.Depth {
+			return p.breached(&breach{"nesting", int64(p.limits.Depth), "levels"}), nil
+		}
+		return astra.Result{Value: value}, nil
+	case *breach:
+		return p.breached(err), nil
+	case *trap: // the tool's doing all the same, and the same at every replay
+		r := astra.Failed(astra.FaultTool, "the tool broke the JavaScript engine")
+		r.Breach = true
+		return r, nil
+	case *thrown:
+		return astra.Failed(astra.FaultTool, err.message), nil
+	}
+	switch stop {
+	case errPending:
+		return astra.Failed(astra.FaultTool, stop.Error()), nil
+	case errBadArgs:
+		return astra.Failed(astra.FaultAgent, stop.Error()), nil
+	}
+	return astra.Result{}, stop
+}
+
+func (p *program) breached(b *breach) astra.Result {
+	r := astra.Failed(astra.FaultTool, b.Error())
+	r.Breach = true
+	return r
+}
+
+// maxState is what verifiers may be given of a world, in bytes of JSON.
+const maxState = 1 << 20
+
+// State calls state() in a copy of the world, so that whatever it does is undone.
+func (i *instance) State(ctx context.Context) (astra.Result, error) {
+	if err := i.usable(); err != nil {
+		return astra.Result{}, err
+	}
+	if i.prog.state == 0 {
+		return astra.Result{}, nil
+	}
+	m, err := i.prog.rt.memories.clone(i.mem)
+	if err != nil {
+		return astra.Result{}, err
+	}
+	defer i.prog.rt.memories.release(m)
+	l := i.prog.limits
+	l.Result = max(l.Result, maxState)
+	return i.prog.run(ctx, m, l, i.prog.state, []byte("{}"))
+}
+
+// Fork copies what the world has changed of its image.
+func (i *instance) Fork(ctx context.Context) (gateway.Instance, error) {
+	if err := i.usable(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	m, err := i.prog.rt.memories.clone(i.mem)
+	if err != nil {
+		return nil, err
+	}
+	return &instance{prog: i.prog, mem: m}, nil
+}
+
+// Close releases the world's memory.
+func (i *instance) Close() error {
+	if i.mem != nil {
+		i.prog.rt.memories.release(i.mem)
+		i.mem, i.dead = nil, errDone
+	}
+	return nil
+}
+
+// logText is what the tool logged, and the stack of the exception that it failed with.
+func (x *executor) logText(failure error) string {
+	if t, ok := failure.(*thrown); ok && t.stack != "" {
+		x.logLine([]byte(t.message+"\n"+t.stack), false)
+	}
+	if len(x.log) == 0 && !x.logCut {
+		return ""
+	}
+	text := clip(string(x.log), len(x.log))
+	if x.logCut {
+		text += fmt.Sprintf("\n[the log was cut at %d bytes]", x.limits.Log)
+	}
+	return text
+}
+
+// overflowed reports whether the call ended for want of stack.
+func (x *executor) overflowed(failure error) bool {
+	t, ok := failure.(*thrown)
+	return ok && t.message == "RangeError: Maximum call stack size exceeded"
+}

@@ -1,0 +1,211 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+)
+
+// A reader walks WebAssembly's binary format. Its first error sticks, and every read
+// after it yields zero, so that callers check once: the bytes may be anybody's.
+type reader struct {
+	b   []byte
+	at  int
+	err error
+}
+
+func (r *reader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("at byte %d: "+format, append([]any{r.at}, args...)...)
+	}
+	r.at = len(r.b)
+}
+
+// more reports whether there is something left to read.
+func (r *reader) more() bool { return r.err == nil && r.at < len(r.b) }
+
+func (r *reader) byte() byte {
+	if r.at >= len(r.b) {
+		r.fail("the module ends too early")
+		return 0
+	}
+	r.at++
+	return r.b[r.at-1]
+}
+
+func (r *reader) bytes(n uint32) []byte {
+	if uint64(n) > uint64(len(r.b)-r.at) {
+		r.fail("%d bytes announced, %d left", n, len(r.b)-r.at)
+		return nil
+	}
+	r.at += int(n)
+	return r.b[r.at-int(n) : r.at]
+}
+
+// u32 reads an unsigned LEB128 number.
+func (r *reader) u32() uint32 {
+	var v uint64
+	for shift := 0; shift < 35; shift += 7 {
+		c := r.byte()
+		v |= uint64(c&0x7f) << shift
+		if c&0x80 == 0 {
+			if v > 1<<32-1 {
+				r.fail("number out of range")
+			}
+			return uint32(v)
+		}
+	}
+	r.fail("number too long")
+	return 0
+}
+
+// skip passes over n LEB128 numbers of any width.
+func (r *reader) skip(n uint32) {
+	for ; n > 0 && r.err == nil; n-- {
+		width := 1
+		for r.byte()&0x80 != 0 {
+			if width++; width > 10 {
+				r.fail("number too long")
+			}
+		}
+	}
+}
+
+// each calls f for every entry of a vector.
+func (r *reader) each(f func()) {
+	for n := r.u32(); n > 0 && r.err == nil; n-- {
+		f()
+	}
+}
+
+func (r *reader) name() string { return string(r.bytes(r.u32())) }
+
+// Sections of a module that the rewriter knows by number.
+const (
+	customSection = 0
+	typeSection   = 1
+	importSection = 2
+	funcSection   = 3
+	globalSection = 6
+	exportSection = 7
+	codeSection   = 10
+	lastSection   = 12
+)
+
+type section struct {
+	id   byte
+	body []byte
+}
+
+// A funcType says how many parameters and results a function has.
+type funcType struct{ params, results int }
+
+// A module is what the rewriter must know of one.
+type module struct {
+	sections []section
+	types    []funcType
+	imports  []string // functions, as "module.name"; nothing else may be imported
+	importAs []uint32 // their types
+	funcs    []uint32 // the types of its own functions
+	globals  uint32
+	exports  map[string]bool
+}
+
+const wasmHeader = "\x00asm\x01\x00\x00\x00"
+
+// parseModule reads a module's outline.
+func parseModule(b []byte) (*module, error) {
+	if len(b) < len(wasmHeader) || string(b[:len(wasmHeader)]) != wasmHeader {
+		return nil, errors.New("not a WebAssembly 1.0 module")
+	}
+	m := &module{exports: map[string]bool{}}
+	r := &reader{b: b, at: len(wasmHeader)}
+	var seen [lastSection + 1]bool
+	for r.more() {
+		s := section{id: r.byte()}
+		s.body = r.bytes(r.u32())
+		if s.id > lastSection || s.id != customSection && seen[s.id] {
+			r.fail("section %d is unknown or repeated", s.id)
+			break
+		}
+		seen[s.id] = true
+		m.sections = append(m.sections, s)
+	}
+	for _, s := range m.sections {
+		if r.err == nil {
+			r.err = m.read(s)
+		}
+	}
+	return m, r.err
+}
+
+func (m *module) read(s section) error {
+	r := &reader{b: s.body}
+	switch s.id {
+	case typeSection:
+		r.each(func() { m.types = append(m.types, readFuncType(r)) })
+	case importSection:
+		r.each(func() { m.readImport(r) })
+	case funcSection:
+		r.each(func() { m.funcs = append(m.funcs, m.readTypeIndex(r)) })
+	case globalSection:
+		m.globals = r.u32()
+	case exportSection:
+		r.each(func() {
+			m.exports[r.name()] = true
+			r.byte()
+			r.u32()
+		})
+	}
+	if r.err != nil {
+		return fmt.Errorf("section %d: %w", s.id, r.err)
+	}
+	return nil
+}
+
+func readFuncType(r *reader) funcType {
+	if form := r.byte(); form != 0x60 {
+		r.fail("type form %#x is not supported", form)
+	}
+	return funcType{params: readValueTypes(r), results: readValueTypes(r)}
+}
+
+func readValueTypes(r *reader) int {
+	types := r.bytes(r.u32())
+	for _, t := range types {
+		if !isValueType(t) {
+			r.fail("value type %#x is not supported", t)
+		}
+	}
+	return len(types)
+}
+
+func isValueType(t byte) bool { return t >= 0x7b && t <= 0x7f || t == 0x70 || t == 0x6f }
+
+func (m *module) readTypeIndex(r *reader) uint32 {
+	i := r.u32()
+	if int64(i) >= int64(len(m.types)) {
+		r.fail("type %d of %d", i, len(m.types))
+	}
+	return i
+}
+
+func (m *module) readImport(r *reader) {
+	name := r.name() + "." + r.name()
+	if kind := r.byte(); kind != 0 {
+		r.fail("import %q is not a function", name)
+		return
+	}
+	m.imports = append(m.imports, name)
+	m.importAs = append(m.importAs, m.readTypeIndex(r))
+}
+
+func appendULEB(o []byte, v uint64) []byte {
+	for ; v > 0x7f; v >>= 7 {
+		o = append(o, byte(v)|0x80)
+	}
+	return append(o, byte(v))
+}
+
+func appendBlock(o, block []byte) []byte {
+	return append(appendULEB(o, uint64(len(block))), block...)
+}
