@@ -42,6 +42,9 @@ func badgerOptions(dir string, o *Options) badger.Options {
 // or end the process for.
 func openBadger(dir string, o *Options) (*badger.DB, error) {
 	opts := badgerOptions(dir, o)
+	if err := removeEmpty(opts.Dir); err != nil {
+		return nil, fmt.Errorf("store %s: %w", dir, err)
+	}
 	if err := inspect(opts); err != nil {
 		return nil, damaged(dir, err)
 	}
@@ -67,6 +70,24 @@ func isEnvironment(err error) bool {
 func damaged(dir string, err error) error {
 	return fmt.Errorf("%w: %s: %w: keep a copy of the directory, then put back a backup, or start with another directory",
 		astra.ErrStoreCorrupt, dir, err)
+}
+
+// removeEmpty removes logs without a byte. A process that is killed between creating a
+// log and giving it its size leaves one, and so does one killed while deleting it;
+// badger cannot open either.
+func removeEmpty(db string) error {
+	names, err := readNames(db)
+	for _, n := range names {
+		if err != nil || !strings.HasSuffix(n, ".mem") && !strings.HasSuffix(n, ".vlog") {
+			continue
+		}
+		path := filepath.Join(db, n)
+		var fi os.FileInfo
+		if fi, err = os.Lstat(path); err == nil && fi.Size() == 0 {
+			err = os.Remove(path)
+		}
+	}
+	return err
 }
 
 // inspect reads the manifest and verifies every table it names, block by block. badger

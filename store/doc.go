@@ -49,6 +49,8 @@
 //     transaction end is missing, and truncates the rest. That is right for a torn tail
 //     and silent about a damaged middle, hence the file `synced`: a store whose last
 //     commit is older than that is refused as damaged.
+//   - A log that was created but not yet sized when the process was killed keeps badger
+//     from opening. We remove it: nothing was in it.
 //   - A table whose checksum fails is skipped with a line in the log, and if MANIFEST is missing all
 //     tables are deleted. We look at both before badger does, and refuse.
 //   - Writing to a map of a file for which the disk has no room kills the process
