@@ -1,0 +1,138 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/astra-arenas/astra"
+	protocol "github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+)
+
+// idempotencyKey is the field of a call's _meta that makes repeating it safe.
+const idempotencyKey = "dev.astra/idempotencyKey"
+
+// newAgentDoor builds the server for agents in episodes of an arena. It knows the arena's
+// tools; what an agent sees and may call is what is in view in its episode.
+func (s *Server) newAgentDoor(a astra.PublicArena) (*door, error) {
+	hooks := new(server.Hooks)
+	s.listen(hooks)
+	m := server.NewMCPServer("astra/"+a.Name, s.opts.Version,
+		server.WithTitle(orName(a.Title, a.Name)),
+		server.WithInstructions(agentInstructions(a)),
+		server.WithToolCapabilities(true),
+		server.WithPromptCapabilities(false),
+		server.WithResourceCapabilities(false, false),
+		server.WithToolFilter(s.inView),
+		server.WithHooks(hooks))
+	for _, t := range a.Tools {
+		m.AddTool(registered(t), s.callTool)
+	}
+	hooks.AddBeforeCallTool(s.beforeCall(m))
+	hooks.AddOnError(s.unknownTool)
+	s.addEpisodePrompt(m)
+	s.addEpisodeResource(m)
+	return s.newDoor(m), nil
+}
+
+// inView is the one filter that both list and call obey.
+func (s *Server) inView(ctx context.Context, candidates []protocol.Tool) []protocol.Tool {
+	q := requestFrom(ctx)
+	view, err := s.episodes.Tools(ctx, q.episode)
+	if err != nil {
+		s.log.ErrorContext(ctx, "no view", "episode", q.episode, "error", err)
+		return nil
+	}
+	if q.calling != "" {
+		if !hasTool(view, q.calling) {
+			return nil
+		}
+		return candidates
+	}
+	modern := server.IsModernRequest(ctx)
+	tools := make([]protocol.Tool, len(view))
+	for i, t := range view {
+		tools[i] = present(t, modern)
+	}
+	return tools
+}
+
+func hasTool(view []astra.PublicTool, name string) bool {
+	return slices.ContainsFunc(view, func(t astra.PublicTool) bool { return t.Name == name })
+}
+
+// beforeCall notes what is called, and makes a distractor known to the library: those in
+// view are other arenas' tools, and are met one by one.
+func (s *Server) beforeCall(m *server.MCPServer) server.OnBeforeCallToolFunc {
+	return func(ctx context.Context, _ any, r *protocol.CallToolRequest) {
+		q := requestFrom(ctx)
+		q.calling = r.Params.Name
+		if m.GetTool(q.calling) != nil {
+			return
+		}
+		view, err := s.episodes.Tools(ctx, q.episode)
+		if err != nil {
+			return // the call will fail, and say why
+		}
+		if i := slices.IndexFunc(view, func(t astra.PublicTool) bool { return t.Name == q.calling }); i >= 0 {
+			m.AddTool(registered(view[i]), s.callTool)
+		}
+	}
+}
+
+// unknownTool has the gateway record a call of a tool that is not in view: it is a failed
+// step, though the client is answered by the protocol's own error.
+func (s *Server) unknownTool(ctx context.Context, _ any, method protocol.MCPMethod, message any, err error) {
+	r, ok := message.(*protocol.CallToolRequest)
+	if !ok || method != protocol.MethodToolsCall || !errors.Is(err, server.ErrToolNotFound) {
+		return
+	}
+	c, err := callOf(*r)
+	if err == nil {
+		_, err = s.episodes.Call(ctx, requestFrom(ctx).episode, c)
+	}
+	if err != nil && !errors.Is(err, astra.ErrEnded) && !errors.Is(err, astra.ErrBudget) {
+		s.log.WarnContext(ctx, "unknown tool not recorded", "error", err)
+	}
+}
+
+// callTool is the handler of every tool of an arena, for agents.
+func (s *Server) callTool(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+	c, err := callOf(r)
+	if err != nil {
+		return failed(err.Error()), nil
+	}
+	return s.call(ctx, requestFrom(ctx).episode, c), nil
+}
+
+func (s *Server) call(ctx context.Context, id astra.EpisodeID, c astra.Call) *protocol.CallToolResult {
+	step, err := s.episodes.Call(ctx, id, c)
+	if err != nil {
+		return s.toolError(err)
+	}
+	return stepResult(ctx, step)
+}
+
+// callOf reads a call as the agent sent it: arguments keep their bytes.
+func callOf(r protocol.CallToolRequest) (astra.Call, error) {
+	c := astra.Call{Tool: r.Params.Name, Args: r.Params.RawArguments}
+	if len(c.Args) == 0 || string(c.Args) == "null" {
+		c.Args = json.RawMessage("{}")
+	}
+	if r.Params.Meta == nil {
+		return c, nil
+	}
+	key, given := r.Params.Meta.AdditionalFields[idempotencyKey]
+	if !given {
+		return c, nil
+	}
+	text, ok := key.(string)
+	if !ok || text == "" || len(text) > maxKey {
+		return c, fmt.Errorf("_meta %s must be a string of 1 to %d bytes", idempotencyKey, maxKey)
+	}
+	c.Key = text
+	return c, nil
+}
