@@ -1,28 +1,28 @@
 // Runs once, before any arena's code: makes the world that tools see. What it needs later
 // it takes now, so that no tool can put something else in its place.
 //
-// world is a block that the host writes: f64[0] seed, f64[1] now in ms since 1970,
-// i32[4..7] the random generator's state, i32[8] whether there is an episode.
+// cell is the block that the host writes: f64[3] seed, f64[4] now in ms since 1970,
+// i32[10..13] the random generator's state, i32[14] whether there is an episode.
 // send(op, text) asks the host: 0 logs text, 1 returns a file of data/ or undefined.
-((send, world) => {
+((send, cell) => {
   'use strict';
   const { stringify } = JSON;
   const { freeze, keys, defineProperty } = Object;
   const { construct } = Reflect;
   const S = String, E = Error, R = RangeError, T = TypeError, D = Date;
-  const f64 = new Float64Array(world), i32 = new Int32Array(world);
+  const f64 = new Float64Array(cell, 0, 8), i32 = new Int32Array(cell, 0, 16);
 
   const live = (what) => {
-    if (i32[8] === 0) throw new E(what + ' is not known while module code runs: use it in setup or in a tool');
+    if (i32[14] === 0) throw new E(what + ' is not known while module code runs: use it in setup or in a tool');
   };
 
   // sfc32: small, fast and sound; the last word counts, so it never gets stuck.
   const next = () => {
-    const t = (((i32[4] + i32[5]) | 0) + i32[7]) | 0;
-    i32[7] = i32[7] + 1;
-    i32[4] = i32[5] ^ (i32[5] >>> 9);
-    i32[5] = i32[6] + (i32[6] << 3);
-    i32[6] = ((i32[6] << 21) | (i32[6] >>> 11)) + t;
+    const t = (((i32[10] + i32[11]) | 0) + i32[13]) | 0;
+    i32[13] = i32[13] + 1;
+    i32[10] = i32[11] ^ (i32[11] >>> 9);
+    i32[11] = i32[12] + (i32[12] << 3);
+    i32[12] = ((i32[12] << 21) | (i32[12] >>> 11)) + t;
     return t >>> 0;
   };
   const random = () => {
@@ -31,7 +31,7 @@
   };
   const now = () => {
     live('the clock');
-    return f64[1];
+    return f64[4];
   };
 
   const text = (v) => {
@@ -53,7 +53,7 @@
     return file;
   };
   const host = freeze({
-    get seed() { live('the seed'); return f64[0]; },
+    get seed() { live('the seed'); return f64[3]; },
     random: freeze(random), now: freeze(now), data: freeze(data), log: freeze(log),
   });
 

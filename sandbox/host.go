@@ -111,11 +111,11 @@ func (x *executor) logLine(line []byte, cut bool) {
 	x.logCut = x.logCut || cut
 }
 
-// seed makes the world that an episode's tools see: the world block.
+// seed makes the world that an episode's tools see, in the cell.
 func (l *layout) seed(mem []byte, seed int64, nowMS float64) {
-	b := mem[l.world : l.world+worldSize]
-	putFloat(b[worldSeed:], float64(seed))
-	putFloat(b[worldNow:], nowMS)
+	b := mem[l.cell : l.cell+cellName]
+	putFloat(b[cellSeed:], float64(seed))
+	putFloat(b[cellNow:], nowMS)
 	var s [4]uint32
 	a, c := splitmix(uint64(seed)), splitmix(uint64(seed)+golden)
 	s[0], s[1], s[2], s[3] = uint32(a), uint32(a>>32), uint32(c), 1
@@ -127,9 +127,9 @@ func (l *layout) seed(mem []byte, seed int64, nowMS float64) {
 		s[2] = (s[2]<<21 | s[2]>>11) + t
 	}
 	for i, w := range s {
-		binary.LittleEndian.PutUint32(b[worldRandom+4*i:], w)
+		binary.LittleEndian.PutUint32(b[cellRandom+4*i:], w)
 	}
-	binary.LittleEndian.PutUint32(b[worldLive:], 1)
+	binary.LittleEndian.PutUint32(b[cellLive:], 1)
 }
 
 func putFloat(b []byte, v float64) { binary.LittleEndian.PutUint64(b, math.Float64bits(v)) }

@@ -19,29 +19,25 @@ const (
 func isException(v jsValue) bool { return v>>32 == tagException }
 
 // The cell is a block of guest memory through which host and guest hand each other
-// things: two arguments, the length of a result, a file name, and the input.
+// things: two arguments, the length of a result, the world, a file name, and the input.
+// One block, so that a call writes one page of it; boot.js sees it as an ArrayBuffer.
 const (
 	cellArgs   = 0
 	cellLength = 16
-	cellName   = 32
-	cellInput  = 64
+	cellSeed   = 24 // a float64
+	cellNow    = 32 // a float64, ms since 1970
+	cellRandom = 40 // four words
+	cellLive   = 56 // not 0: there is an episode
+	cellName   = 64
+	cellInput  = 80
 	inputRoom  = 64 << 10 // longer input is put on the guest's heap
 	cellSize   = cellInput + inputRoom + 1
 	argsName   = "<args>"
 )
 
-// The world block; boot.js reads it.
-const (
-	worldSeed   = 0
-	worldNow    = 8
-	worldRandom = 16
-	worldLive   = 32
-	worldSize   = 40
-)
-
 // A layout says where things are in every image: all begin as the one that boot leaves.
 type layout struct {
-	ctx, cell, world         uint64
+	ctx, cell                uint64
 	host, explain, functions jsValue
 }
 
@@ -62,29 +58,27 @@ func (x *executor) boot() (layout, error) {
 	}
 	x.do(setMaxStackSize, jsStack)
 	l.ctx = x.do(getContext)
-	l.cell = x.do(malloc, cellSize)
-	clear(x.bytes(l.cell, cellInput+inputRoom+1))
-	copy(x.bytes(l.cell+cellName, 16), argsName)
-
-	make := x.eval(&l, "boot.js", bootScript, evalScript)
+	blank := x.put(make([]byte, cellSize))
+	block := x.do(jsNewArrayBuffer, l.ctx, blank, cellSize)
 	name := x.put([]byte("host"))
+	if l.cell = x.do(jsGetArrayBuffer, l.ctx, name, block); x.err == nil && l.cell == 0 {
+		x.fail(errors.New("the cell has no address"))
+	}
+	copy(x.bytes(l.cell+cellName, uint64(len(argsName))), argsName)
 	send := x.unbox(x.do(newHostFunction, name, 4, 0))
-	block := x.do(jsNewArrayBuffer, l.ctx, l.cell+cellInput, worldSize)
+	boot := x.eval(&l, "boot.js", bootScript, evalScript)
 	x.putU64(l.cell+cellArgs, send)
 	x.putU64(l.cell+cellArgs+8, block)
-	made := x.do(jsCall, l.ctx, make, jsUndefined, 2, l.cell)
+	made := x.do(jsCall, l.ctx, boot, jsUndefined, 2, l.cell)
 	if x.err == nil && isException(made) {
 		message, stack := x.exception(&l)
 		return l, fmt.Errorf("boot.js: %s %s", message, stack)
 	}
-	l.world = x.do(jsGetArrayBuffer, l.ctx, l.cell+cellLength, block)
 	l.host = x.do(jsGetPropertyIndex, l.ctx, made, 0)
 	l.explain = x.do(jsGetPropertyIndex, l.ctx, made, 1)
 	l.functions = x.do(jsGetPropertyIndex, l.ctx, made, 2)
+	x.do(free, blank)
 	x.do(free, name)
-	if x.err == nil && l.world == 0 {
-		x.fail(errors.New("the world block has no address"))
-	}
 	return l, x.err
 }
 
