@@ -156,8 +156,7 @@ func (s *sameness) number(v *value) (string, bool) {
 		if n := numberPrefix(t); n == 0 || n != len(t) {
 			return "", false
 		}
-		_, err := strconv.ParseFloat(t, 64) // fails where the number is no double
-		return t, err == nil
+		return t, fitsDouble(t)
 	}
 	return "", false
 }

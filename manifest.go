@@ -406,7 +406,7 @@ func fromScalar(n *yaml.Node, v *value) *BundleError {
 		if numberPrefix(n.Value) != len(n.Value) {
 			return refusal("", n.Line, "write it in decimal, or in quotes if it is text", "%s is no plain number", clip(n.Value))
 		}
-		if _, err := strconv.ParseFloat(n.Value, 64); err != nil {
+		if !fitsDouble(n.Value) {
 			return refusal("", n.Line, "write a smaller one", "a number beyond the range of a double")
 		}
 	default:

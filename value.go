@@ -33,7 +33,7 @@ func (k kind) String() string {
 // digits, which map[string]any would lose. YAML is read into the same form.
 type value struct {
 	kind  kind
-	text  string   // digits of a number, content of text, "true" or "false"
+	text  string   // digits of a number, content of text, "true" or "false"; "" for the rest
 	keys  []string // of an object; unique
 	items []value  // of a list, or by key of an object
 	line  int      // in the file it was read from, or 0
@@ -219,7 +219,9 @@ func (p *jsonParser) word(v *value) error {
 		kind kind
 	}{{"true", boolKind}, {"false", boolKind}, {"null", nullKind}} {
 		if strings.HasPrefix(p.s[p.i:], w.text) {
-			v.kind, v.text = w.kind, w.text
+			if v.kind = w.kind; w.kind == boolKind {
+				v.text = w.text
+			}
 			p.i += len(w.text)
 			return nil
 		}
@@ -338,13 +340,33 @@ func (p *jsonParser) number(v *value) error {
 		return p.errorf("not a number")
 	}
 	v.kind, v.text = numberKind, p.s[p.i:p.i+n]
-	if n > 15 || strings.ContainsAny(v.text, "eE") { // shorter ones cannot overflow
-		if _, err := strconv.ParseFloat(v.text, 64); err != nil {
-			return p.errorf("a number beyond the range of a double")
-		}
+	if !fitsDouble(v.text) {
+		return p.errorf("a number beyond the range of a double")
 	}
 	p.i += n
 	return nil
+}
+
+// maxDigits bounds a number as written, and its exponent: a double needs some 310, and
+// exact arithmetic on 1e-999999999 would take a gigabyte.
+const maxDigits = 400
+
+// fitsDouble reports whether a number can be worked with.
+func fitsDouble(digits string) bool {
+	e := strings.IndexAny(digits, "eE")
+	if len(digits) > maxDigits {
+		return false
+	}
+	if e < 0 && len(digits) < 300 {
+		return true
+	}
+	if e >= 0 {
+		if n, err := strconv.Atoi(strings.TrimPrefix(digits[e+1:], "+")); err != nil || n > maxDigits || n < -maxDigits {
+			return false
+		}
+	}
+	_, err := strconv.ParseFloat(digits, 64)
+	return err == nil
 }
 
 // numberPrefix is the length of the JSON number that s begins with, or 0.
