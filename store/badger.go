@@ -27,7 +27,7 @@ func badgerOptions(dir string, o *Options) badger.Options {
 		WithMetricsEnabled(false). // they are global to the process
 		WithDetectConflicts(false).
 		WithValueThreshold(valueThreshold).
-		WithValueLogFileSize(256 << 20).
+		WithValueLogFileSize(2 * maxEvent).
 		WithVerifyValueChecksum(true).
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithMemTableSize(o.Memtable).

@@ -21,7 +21,7 @@ import (
 const childEnv, childDir = "ASTRA_STORE_TEST_CHILD", "ASTRA_STORE_TEST_DIR"
 
 func TestMain(m *testing.M) {
-	children := map[string]func(dir string) error{"writer": writer, "owner": ownerChild}
+	children := map[string]func(dir string) error{"writer": writer, "full": fullDisk, "owner": ownerChild}
 	if child := children[os.Getenv(childEnv)]; child != nil {
 		if err := child(os.Getenv(childDir)); err != nil {
 			fmt.Fprintln(os.Stderr, err)

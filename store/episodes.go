@@ -12,8 +12,9 @@ import (
 	"github.com/astra-arenas/astra/gateway"
 )
 
-// maxEvent bounds one event as JSON; the value log could take no more than 256 MiB.
-const maxEvent = 64 << 20
+// maxEvent bounds one event as JSON, messages of a submission included. A value must fit
+// a file of the value log.
+const maxEvent = 32 << 20
 
 // Append adds events to an episode's log, all or none, and stamps those that have no
 // schema version. An event that cannot follow is refused with astra.ErrRefused, or with

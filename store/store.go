@@ -211,8 +211,9 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// view reads the database, and keeps it open meanwhile.
-func (s *Store) view(ctx context.Context, f func(*badger.Txn) error) error {
+// view reads the database, and keeps it open meanwhile. badger panics when it is read
+// just after it failed to write, and on some damage: that is this store's failure, not the process's.
+func (s *Store) view(ctx context.Context, f func(*badger.Txn) error) (err error) {
 	s.life.RLock()
 	defer s.life.RUnlock()
 	if s.closed {
@@ -224,6 +225,11 @@ func (s *Store) view(ctx context.Context, f func(*badger.Txn) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = s.fail(fmt.Errorf("badger: %v", r))
+		}
+	}()
 	return s.db.View(f)
 }
 
