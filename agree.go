@@ -23,10 +23,11 @@ func (d *Disagreement) Unwrap() error { return ErrDisagrees }
 
 // Agree holds the OpenAI chat messages of a harness against the log, call by call: each
 // call has its tool message, and the calls are the episode's steps in order, with the
-// same tool, equal arguments and the text that the agent got. Calls of one assistant
-// message may have run in any order. Two kinds of calls are no steps and are let through:
-// those whose arguments are no JSON, which cannot have been sent, and at the end as many
-// as were refused for the budget. What the messages say besides is the harness's own.
+// same tool, equal arguments (where the log kept them) and the text that the agent got.
+// Calls of one assistant message may have run in any order. Two kinds of calls need be no
+// steps: those whose arguments are no JSON, which a harness may not have been able to send,
+// and at the end as many as were refused for the budget. What the messages say besides is
+// the harness's own.
 // The error is a *Disagreement.
 func Agree(ep *Episode, messages json.RawMessage) error {
 	list, err := readChat(messages)
@@ -69,36 +70,43 @@ func (a *agreement) round(at int, calls []chatCall, results []chatMessage) error
 	}
 	window := a.window(calls)
 	for i, c := range calls {
-		if c.args == "" {
-			continue
-		}
-		if len(window) == 0 {
-			if a.refused--; a.refused < 0 {
-				return &Disagreement{at, fmt.Sprintf("call %q of %s is not in the log", c.id, c.tool)}
-			}
-			continue
-		}
 		found := findStep(window, c, answers[i].text)
-		if found < 0 {
+		switch {
+		case found >= 0:
+			window = append(window[:found], window[found+1:]...)
+			a.next++
+		case c.args == "": // was never sent
+		case len(window) > 0:
 			return explain(at, c, answers[i], window)
+		case a.refused == 0:
+			return &Disagreement{at, fmt.Sprintf("call %q of %s is not in the log", c.id, c.tool)}
+		default:
+			a.refused--
 		}
-		window = append(window[:found], window[found+1:]...)
-		a.next++
 	}
 	return nil
 }
 
-// window returns a copy of the next steps, as many as there are calls that could be sent.
+// window returns a copy of the next steps: as many as there are calls that were sent.
 func (a *agreement) window(calls []chatCall) []Step {
-	n := 0
+	next := a.steps[a.next:min(a.next+len(calls), len(a.steps))]
+	n, unread := 0, 0
 	for _, c := range calls {
 		if c.args != "" {
 			n++
 		}
 	}
-	end := min(a.next+n, len(a.steps))
-	return append([]Step(nil), a.steps[a.next:end]...)
+	for _, s := range next {
+		if argsLost(s) {
+			unread++
+		}
+	}
+	n += min(unread, len(calls)-n)
+	return append([]Step(nil), next[:min(n, len(next))]...)
 }
+
+// argsLost reports a step whose arguments were too large or no object: the log has null.
+func argsLost(s Step) bool { return string(s.Args) == "null" && s.Result.Fault == FaultAgent }
 
 // explain says what is wrong with a call that is none of the steps, beside the step that
 // comes nearest.
@@ -118,7 +126,7 @@ func explain(at int, c chatCall, answer chatMessage, window []Step) error {
 
 func findStep(steps []Step, c chatCall, text string) int {
 	for i := range steps {
-		if steps[i].Tool == c.tool && steps[i].Result.Text() == text && canonical(steps[i].Args) == c.args {
+		if steps[i].Tool == c.tool && steps[i].Result.Text() == text && (argsLost(steps[i]) || canonical(steps[i].Args) == c.args) {
 			return i
 		}
 	}

@@ -156,6 +156,23 @@ func TestAgreeWithWholeNumbers(t *testing.T) {
 	}
 }
 
+// The log has null for arguments that were too large or no object: the rest must agree.
+func TestAgreeWhereArgumentsWereNotKept(t *testing.T) {
+	ep := &astra.Episode{Steps: []astra.Step{
+		{Index: 1, Turn: 1, Tool: "f", Args: json.RawMessage(`null`), Result: astra.Failed(astra.FaultAgent, "must be an object")},
+		{Index: 2, Turn: 1, Tool: "g", Args: json.RawMessage(`{}`), Result: astra.Result{Value: json.RawMessage(`2`)}},
+	}}
+	const messages = `[{"role":"assistant","tool_calls":[
+{"id":"a","function":{"name":"f","arguments":"{oops"}},{"id":"b","function":{"name":"g","arguments":"{}"}},{"id":"c","function":{"name":"g","arguments":"never sent"}}]},
+{"role":"tool","tool_call_id":"a","content":"must be an object"},{"role":"tool","tool_call_id":"b","content":"2"},{"role":"tool","tool_call_id":"c","content":"bad JSON"}]`
+	if err := astra.Agree(ep, json.RawMessage(messages)); err != nil {
+		t.Error(err)
+	}
+	if astra.Agree(ep, json.RawMessage(strings.Replace(messages, `"name":"f"`, `"name":"h"`, 1))) == nil {
+		t.Error("a call of another tool passed")
+	}
+}
+
 func TestResultText(t *testing.T) {
 	for want, r := range map[string]astra.Result{
 		"a b": {Value: json.RawMessage(`"a b"`)}, "[1]": {Value: json.RawMessage(`[1]`)}, "": {}, "no such sku": astra.Failed(astra.FaultTool, "no such sku"),

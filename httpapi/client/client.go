@@ -103,7 +103,20 @@ func (c *Client) Tools(ctx context.Context, id astra.EpisodeID) ([]astra.PublicT
 // Call runs one tool.
 func (c *Client) Call(ctx context.Context, id astra.EpisodeID, call astra.Call) (astra.Step, error) {
 	// The key goes into the body: as a header it could not be any text.
-	return post[astra.Step](ctx, c, episode(id, "/calls"), httpapi.CallBody{Tool: call.Tool, Args: call.Args, Key: call.Key})
+	return post[astra.Step](ctx, c, episode(id, "/calls"), httpapi.CallBody{Tool: call.Tool, Args: sendable(call.Args), Key: call.Key})
+}
+
+// sendable makes a string of arguments that are no JSON, so that they arrive and become
+// the failed step that they are.
+func sendable(args json.RawMessage) json.RawMessage {
+	if len(args) == 0 || json.Valid(args) {
+		return args
+	}
+	text, err := json.Marshal(string(args))
+	if err != nil {
+		return nil // cannot be: it is a string
+	}
+	return text
 }
 
 // Turn closes the turn being played and hands out the next message.

@@ -26,8 +26,7 @@ func post[T any](ctx context.Context, c *Client, path string, body any) (T, erro
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // arguments are recorded as they were sent
 	if err := e.Encode(body); err != nil {
-		// Arguments that are no JSON cannot be sent. The gateway would have refused them too.
-		var none T
+		var none T // messages that are no JSON
 		return none, fmt.Errorf("%w: %v", astra.ErrRefused, err)
 	}
 	return fetch[T](ctx, c, http.MethodPost, path, "application/json", &b)
