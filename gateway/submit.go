@@ -59,7 +59,7 @@ func (g *Gateway) turn(ctx context.Context, e *episode, reply string) (*NextTurn
 // Submit ends the agent's part and scores the episode; it waits for queued calls. A
 // repeat with the same answer returns the recorded score. An episode that cannot be
 // judged ends invalid: the error is ErrInvalid and wraps the *astra.ScoreError. Free play
-// ends without a score: nil, nil.
+// ends without a score: nil, nil. Messages must agree with the log: astra.ErrDisagrees.
 func (g *Gateway) Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error) {
 	var score *astra.Score
 	err := g.use(ctx, id, func(e *episode) (err error) {
@@ -81,6 +81,11 @@ func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*a
 	}
 	if len(s.Messages) > maxMessages {
 		return nil, refuse("messages are at most %d bytes", maxMessages)
+	}
+	if len(s.Messages) > 0 {
+		if err := astra.Agree(e.rec, s.Messages); err != nil {
+			return nil, err
+		}
 	}
 	if e.task == nil {
 		return nil, g.append(ctx, e, Synced, astra.Event{Submitted: &s}, endedAs(astra.StatusAborted, "", "free play has no score"))
