@@ -484,7 +484,7 @@ func (c *checker) text(r *rule, s string) bool {
 }
 
 func (c *checker) match(p *pattern, s string) bool {
-	return c.spend(1+len(s)*p.size/256) && p.MatchString(s)
+	return c.spend(1+len(s)*p.size/16) && p.MatchString(s)
 }
 
 func (c *checker) number(r *rule, digits string) bool {

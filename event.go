@@ -31,8 +31,8 @@ type Opened struct {
 	At         int       `json:"at,omitempty"`     // steps inherited from the parent
 	Arena      string    `json:"arena"`            // its name
 	Digest     Digest    `json:"digest"`
-	Runtime    string    `json:"runtime"` // digest of the runtime
-	Task       string    `json:"task"`    // "" is free play
+	Runtime    string    `json:"runtime"`        // digest of the runtime
+	Task       string    `json:"task"`           // "" is free play
 	Seed       int64     `json:"seed,omitempty"` // doors leave the task's own out
 	Now        time.Time `json:"now"`
 	Mode       Mode      `json:"mode"`

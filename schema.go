@@ -1,6 +1,7 @@
 package astra
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
 )
 
 // What a schema may hold.
@@ -111,8 +114,9 @@ func (nowhere) Load(string) (any, error) {
 	return nil, errors.New("schemas load nothing from outside: refer to #/$defs only")
 }
 
-// schemaURL is where a schema pretends to be; references are resolved against it.
-const schemaURL = "astra:schema"
+// schemaURL is where a schema pretends to be; references are resolved against it. It
+// needs its path: relative references to "astra:schema" would resolve to itself.
+const schemaURL = "astra:///schema"
 
 // compileSchema reads a schema. Errors are for the author.
 func compileSchema(raw json.RawMessage) (*Schema, error) {
@@ -151,18 +155,36 @@ func compileWithLibrary(raw json.RawMessage) (*jsonschema.Schema, error) {
 	}
 	compiled, err := c.Compile(schemaURL)
 	if err != nil {
-		return nil, firstLines(err)
+		return nil, shortReason(err)
 	}
 	return compiled, nil
 }
 
-// firstLines keeps of the library's message what fits a line of ours.
-func firstLines(err error) error {
-	msg := strings.Join(strings.Fields(strings.ReplaceAll(err.Error(), schemaURL, "")), " ")
-	if len(msg) > 300 {
-		msg = strings.ToValidUTF8(msg[:300], "") + "…"
+// shortReason takes from the library's message, which may have many lines and quote all of the schema, the complaint that goes deepest.
+func shortReason(err error) error {
+	msg := err.Error()
+	if meta, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok {
+		if invalid, ok := errors.AsType[*jsonschema.ValidationError](meta.Err); ok {
+			leaf := deepest(invalid)
+			msg = fmt.Sprintf("/%s: %s", strings.Join(leaf.InstanceLocation, "/"), leaf.ErrorKind.LocalizedString(message.NewPrinter(language.English)))
+		}
 	}
-	return errors.New(msg)
+	return errors.New(shorten(strings.Join(strings.Fields(strings.ReplaceAll(msg, schemaURL, "")), " ")))
+}
+
+// deepest is the complaint about the innermost value; of several, the one that sorts first.
+func deepest(e *jsonschema.ValidationError) *jsonschema.ValidationError {
+	var best *jsonschema.ValidationError
+	for _, cause := range e.Causes {
+		d := deepest(cause)
+		if best == nil || cmp.Or(len(best.InstanceLocation)-len(d.InstanceLocation), strings.Compare(d.Error(), best.Error())) < 0 {
+			best = d
+		}
+	}
+	if best == nil {
+		return e
+	}
+	return best
 }
 
 // A ruleCompiler turns the library's schemas into rules, each once: they refer to each other in circles.

@@ -128,7 +128,9 @@ func (g generator) schema(depth int) string {
 	sub := func() string { return g.schema(depth - 1) }
 	list := func() string { return "[" + sub() + "," + sub() + "]" }
 	words := map[string]func() string{
-		"type":                  func() string { return g.pick(`"integer"`, `"object"`, `["array","object"]`, `"string"`, `["null","number"]`) },
+		"type": func() string {
+			return g.pick(`"integer"`, `"object"`, `["array","object"]`, `"string"`, `["null","number"]`)
+		},
 		"properties":            func() string { return `{"` + g.key() + `":` + sub() + `}` },
 		"patternProperties":     func() string { return `{"^[ab]":` + sub() + `}` },
 		"additionalProperties":  sub,
