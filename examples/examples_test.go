@@ -1,0 +1,215 @@
+// Package examples_test holds the example arenas to what their tasks promise: the gold
+// calls score exactly 1, whatever the seed, and nothing else does.
+package examples_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/agent"
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/sandbox"
+	"github.com/astra-arenas/astra/store"
+	"github.com/astra-arenas/astra/verifiers"
+)
+
+var arenas = []string{"files", "inventory", "travel"}
+
+// seeds are those that tasks without one of their own are played with.
+var seeds = []int64{0, 1, 2, 42, 1<<53 - 1}
+
+func load(t *testing.T, name string) *astra.Arena {
+	t.Helper()
+	a, err := astra.Load(filepath.Join("arenas", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func TestArenasAreRich(t *testing.T) {
+	for _, name := range arenas {
+		a := load(t, name)
+		got := map[string]int{}
+		for _, task := range a.Tasks {
+			got[string(task.Split)]++
+			count(got, "multi-turn", len(task.Turns) > 1)
+			count(got, "distractors", len(task.Distractors) > 0)
+			count(got, "verified", len(task.Verify) > 0)
+			count(got, "answers", task.Answer != nil)
+			count(got, "untitled", task.Title == "")
+		}
+		if n := len(a.Tools); n < 6 || n > 10 {
+			t.Errorf("%s has %d tools, want 6 to 10", name, n)
+		}
+		for what, least := range map[string]int{"train": 8, "validation": 2, "test": 2, "multi-turn": 2, "distractors": 2, "verified": 6, "answers": 2} {
+			if got[what] < least {
+				t.Errorf("%s: %d tasks are %s, want %d or more", name, got[what], what, least)
+			}
+		}
+		if got["untitled"] > 0 {
+			t.Errorf("%s: %d tasks have no title", name, got["untitled"])
+		}
+	}
+}
+
+func count(m map[string]int, what string, is bool) {
+	if is {
+		m[what]++
+	}
+}
+
+// TestGoldScoresOne plays every task's gold calls in the real sandbox.
+func TestGoldScoresOne(t *testing.T) {
+	g := serve(t)
+	each(t, g, seeds, func(t *testing.T, p *player) {
+		score := p.gold(t, agent.GoldAnswer(p.task))
+		if score.Reward != 1 || score.Precision != 1 || score.Recall != 1 {
+			t.Errorf("reward %v, recall %v, precision %v, want 1: %s", score.Reward, score.Recall, score.Precision, indent(score))
+		}
+	})
+}
+
+// TestDoingNothingScoresLess shows that no task gives its whole reward away.
+func TestDoingNothingScoresLess(t *testing.T) {
+	g := serve(t)
+	each(t, g, seeds[:1], func(t *testing.T, p *player) {
+		if score := p.submit(t, ""); score.Reward > 0.3 {
+			t.Errorf("doing nothing is rewarded with %v: %s", score.Reward, indent(score))
+		}
+	})
+}
+
+// TestDetoursLeaveTheWorldAlone repeats every reading call of the gold solution, and makes
+// a call that fails before each: the end state must be the same, so that every gate stays
+// open, and only precision may fall.
+func TestDetoursLeaveTheWorldAlone(t *testing.T) {
+	g := serve(t)
+	each(t, g, seeds[:1], func(t *testing.T, p *player) {
+		p.before = func(tool *astra.Tool, args json.RawMessage) {
+			p.call(t, tool.Name, json.RawMessage(`{"no such argument": 1}`))
+			if tool.Annotations.ReadOnly {
+				p.call(t, tool.Name, args)
+			}
+		}
+		score := p.gold(t, agent.GoldAnswer(p.task))
+		for _, part := range score.Parts {
+			if part.Gate && part.Value != 1 {
+				t.Errorf("the gate %s is %v after detours, want 1: %s", part.Name, part.Value, indent(part))
+			}
+		}
+		if score.Recall != 1 || score.Reward >= 1 {
+			t.Errorf("recall %v, reward %v, want 1 and less than 1", score.Recall, score.Reward)
+		}
+	})
+}
+
+// serve starts a gateway over all the example arenas: some tasks have tools of another as
+// distractors.
+func serve(t *testing.T) *gateway.Gateway {
+	t.Helper()
+	st, err := store.Open(t.TempDir(), nil)
+	must(t, err)
+	t.Cleanup(func() { must(t, st.Close()) })
+	rt, err := sandbox.New(t.Context(), nil)
+	must(t, err)
+	t.Cleanup(func() { must(t, rt.Close()) })
+	judge, err := verifiers.New()
+	must(t, err)
+	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
+	must(t, err)
+	t.Cleanup(func() { must(t, g.Close()) })
+	for _, name := range arenas {
+		if _, err := g.AddArena(t.Context(), load(t, name).Bundle); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return g
+}
+
+// each opens an episode of every task of every arena: with its own seed, or with each of seeds.
+func each(t *testing.T, g *gateway.Gateway, seeds []int64, play func(*testing.T, *player)) {
+	for _, a := range g.Arenas() {
+		for i := range a.Tasks {
+			task := &a.Tasks[i]
+			worlds := seeds
+			if task.Seed != nil {
+				worlds = []int64{*task.Seed}
+			}
+			for _, seed := range worlds {
+				t.Run(fmt.Sprintf("%s/%s/%d", a.Name, task.ID, seed), func(t *testing.T) {
+					o, err := g.Open(t.Context(), gateway.OpenRequest{Arena: a.Name, Task: task.ID, Seed: &seed, Mode: astra.Eval})
+					must(t, err)
+					play(t, &player{g: g, arena: a, task: task, id: o.Episode})
+				})
+			}
+		}
+	}
+}
+
+// A player plays one episode through the gateway.
+type player struct {
+	g      *gateway.Gateway
+	arena  *astra.Arena
+	task   *astra.Task
+	id     astra.EpisodeID
+	before func(tool *astra.Tool, args json.RawMessage) // each gold call
+}
+
+// gold plays the gold calls turn by turn and submits.
+func (p *player) gold(t *testing.T, answer string) *astra.Score {
+	t.Helper()
+	var values []json.RawMessage
+	for i, calls := range p.task.Gold {
+		if i > 0 {
+			_, err := p.g.Turn(t.Context(), p.id, "Done.")
+			must(t, err)
+		}
+		for _, c := range calls {
+			args, err := astra.Interpolate(c.Args, values)
+			must(t, err)
+			if p.before != nil {
+				p.before(p.arena.Tool(c.Tool), args)
+			}
+			step := p.call(t, c.Tool, args)
+			if !step.Result.OK() {
+				t.Fatalf("%s(%s) failed: %s", c.Tool, args, step.Result.Error)
+			}
+			values = append(values, step.Result.Value)
+		}
+	}
+	return p.submit(t, answer)
+}
+
+func (p *player) call(t *testing.T, tool string, args json.RawMessage) astra.Step {
+	t.Helper()
+	step, err := p.g.Call(t.Context(), p.id, astra.Call{Tool: tool, Args: args})
+	must(t, err)
+	return step
+}
+
+func (p *player) submit(t *testing.T, answer string) *astra.Score {
+	t.Helper()
+	score, err := p.g.Submit(context.WithoutCancel(t.Context()), p.id, astra.Submitted{Answer: &answer})
+	must(t, err)
+	return score
+}
+
+func indent(v any) string {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
