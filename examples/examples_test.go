@@ -84,14 +84,14 @@ func TestDoingNothingScoresLess(t *testing.T) {
 	})
 }
 
-// TestDetoursLeaveTheWorldAlone repeats every reading call of the gold solution, and makes
-// a call that fails before each: the end state must be the same, so that every gate stays
+// TestDetoursLeaveTheWorldAlone begins with a call that fails and makes every reading call
+// of the gold solution twice: the end state must be the same, so that every gate stays
 // open, and only precision may fall.
 func TestDetoursLeaveTheWorldAlone(t *testing.T) {
 	g := serve(t)
 	each(t, g, seeds[:1], func(t *testing.T, p *player) {
+		p.call(t, p.task.Gold[0][0].Tool, json.RawMessage(`{"no such argument": 1}`))
 		p.before = func(tool *astra.Tool, args json.RawMessage) {
-			p.call(t, tool.Name, json.RawMessage(`{"no such argument": 1}`))
 			if tool.Annotations.ReadOnly {
 				p.call(t, tool.Name, args)
 			}
