@@ -71,12 +71,15 @@
   hide(globalThis, 'console', freeze({ log, info: log, debug: log, warn: log, error: log }));
   defineProperty(globalThis, 'host', { value: host, enumerable: false });
 
+  const slice = Function.prototype.call.bind(String.prototype.slice);
+  const cut = (v) => slice(S(v), 0, 4000);
+
   // An exception as the host reads it: what it says, a NUL, where it came from.
   const explain = (e) => {
     try {
-      if (!(e instanceof E)) return (typeof e === 'object' && e !== null ? stringify(e) : S(e)) + '\0';
-      const name = S(e.name), message = S(e.message);
-      return (message ? name + ': ' + message : name) + '\0' + S(e.stack || '');
+      if (!(e instanceof E)) return cut(typeof e === 'object' && e !== null ? stringify(e) : e) + '\0';
+      const name = cut(e.name), message = cut(e.message);
+      return (message ? name + ': ' + message : name) + '\0' + cut(e.stack || '');
     } catch {
       return 'an exception that cannot be read\0';
     }

@@ -171,7 +171,7 @@ type thrown struct {
 
 func (t *thrown) Error() string { return t.message }
 
-// maxMessage bounds what an exception may say.
+// Bounds of what an exception may say, in bytes.
 const maxMessage, maxStack = 2000, 4000
 
 // exception takes the pending exception. Reading it may run the tool's code.
@@ -184,7 +184,7 @@ func (x *executor) exception(l *layout) (message, stack string) {
 		x.do(jsFreeValue, l.ctx, x.do(jsGetException, l.ctx))
 		return "an exception that cannot be read", ""
 	}
-	b, _, _ := x.text(l, told, maxMessage+maxStack)
+	b, _, _ := x.text(l, told, 64<<10) // boot.js cuts each part at 4,000 characters
 	x.do(jsFreeValue, l.ctx, told)
 	m, s, _ := strings.Cut(string(b), "\x00")
 	return clip(m, maxMessage), clip(s, maxStack)
