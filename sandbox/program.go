@@ -47,6 +47,9 @@ func (p *program) load(ctx context.Context, a *astra.Arena) error {
 	if err := checkLimits(p.limits); err != nil {
 		return err
 	}
+	if p.bundle == nil {
+		return fmt.Errorf("arena %s has no files", a.Name)
+	}
 	source, ok := p.bundle.File(p.entry)
 	if !ok {
 		return fmt.Errorf("%s: no such file in the arena: entry in arena.yaml names the tools' code", p.entry)

@@ -1,0 +1,164 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+)
+
+// wasmOf assembles a module with one function type ()->(), one memory, one global, the
+// import env.host_interrupt, and the function body, exported as "f".
+func wasmOf(body ...byte) []byte {
+	b := []byte(wasmHeader)
+	add := func(id byte, content ...byte) { b = appendBlock(append(b, id), content) }
+	add(1, 1, 0x60, 0, 0)
+	add(2, append([]byte{1, 3, 'e', 'n', 'v', 14}, "host_interrupt\x00\x00"...)...)
+	add(3, 1, 0)
+	add(5, 1, 0, 1)
+	add(6, 1, 0x7f, 1, 0x41, 0, 0x0b)
+	add(7, append([]byte{1, 1, 'f'}, 0, 1)...)
+	code := append([]byte{0}, body...)
+	add(10, append([]byte{1}, appendBlock(nil, append(code, 0x0b))...)...)
+	return b
+}
+
+// run executes f of a metered module with fuel units and returns what is left, and how
+// often the host was called.
+func runMetered(t *testing.T, module []byte, fuel int64) (left int64, visits int) {
+	t.Helper()
+	metered, err := meter(module, "env.host_interrupt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer rt.Close(ctx)
+	_, err = rt.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(func(context.Context) {
+		if visits++; visits == 3 {
+			panic("enough")
+		}
+	}).Export("host_interrupt").Instantiate(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mod, err := rt.Instantiate(ctx, metered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
+	g.Set(uint64(fuel))
+	mod.ExportedFunction("f").Call(ctx)
+	return int64(g.Get()), visits
+}
+
+func TestMeter(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		body   []byte
+		fuel   int64
+		left   int64
+		visits int
+	}{
+		{"entry", nil, 10, 9, 0},
+		// loop: global 0 += 1; br_if while < 5
+		{"five passes", []byte{3, 0x40, 0x23, 0, 0x41, 1, 0x6a, 0x24, 0, 0x23, 0, 0x41, 5, 0x48, 0x0d, 0, 0x0b}, 10, 4, 0},
+		{"endless", []byte{3, 0x40, 0x0c, 0, 0x0b}, 10, -3, 3},
+		{"recursion", []byte{0x10, 1}, 10, -3, 3},
+		// memory.fill(0, 0, 2560)
+		{"bulk", []byte{0x41, 0, 0x41, 0, 0x41, 0x80, 0x14, 0xfc, 11, 0}, 100, 89, 0},
+		{"block and if", []byte{2, 0x40, 0x41, 1, 4, 0x40, 0x0b, 0x0b}, 1, 0, 0},
+	} {
+		left, visits := runMetered(t, wasmOf(c.body...), c.fuel)
+		if left != c.left || visits != c.visits {
+			t.Errorf("%s: left %d after %d visits, want %d after %d", c.name, left, visits, c.left, c.visits)
+		}
+	}
+}
+
+func TestMeterRefuses(t *testing.T) {
+	good := wasmOf()
+	for _, c := range []struct {
+		name   string
+		module []byte
+		want   string
+	}{
+		{"nothing", nil, "not a WebAssembly 1.0 module"},
+		{"text", []byte("(module)"), "not a WebAssembly 1.0 module"},
+		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "not a WebAssembly 1.0 module"},
+		{"empty", []byte(wasmHeader), "does not import env.host_interrupt"},
+		{"cut", good[:len(good)-3], "bytes announced"},
+		{"table.set", wasmOf(0x41, 0, 0xd0, 0x70, 0x26, 0), "writes its table"},
+		{"table.grow", wasmOf(0xfc, 15, 0), "changes its tables"},
+		{"data.drop", wasmOf(0xfc, 9, 0), "changes its tables or segments"},
+		{"vector", wasmOf(0xfd, 12), "instruction 0xfd is not supported"},
+		{"atomics", wasmOf(0xfe, 0), "instruction 0xfe is not supported"},
+		{"exceptions", wasmOf(0x06, 0x40), "instruction 0x6 is not supported"},
+		{"second memory", wasmOf(0x41, 0, 0x28, 0x40, 1, 0, 0x1a), "more than one memory"},
+		{"endless number", wasmOf(bytes.Repeat([]byte{0x41, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 2)...), "number too long"},
+		{"its own fuel", bytes.Replace(good, []byte{7, 5, 1, 1, 'f'}, append([]byte{7, 14, 1, 10}, fuelGlobal...), 1), "exports astra_fuel itself"},
+		{"repeated section", append(bytes.Clone(good), 10, 1, 0), "unknown or repeated"},
+	} {
+		if _, err := meter(c.module, "env.host_interrupt"); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: meter = %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// FuzzRewrite holds that whatever compiles still does when it is metered, and that
+// nothing makes the rewriter panic.
+func FuzzRewrite(f *testing.F) {
+	f.Add(wasmOf())
+	f.Add(wasmOf(3, 0x40, 0x0c, 0, 0x0b))
+	f.Add(wasmOf(0x41, 0, 0x41, 0, 0x41, 0x80, 0x14, 0xfc, 11, 0))
+	f.Add(wasmOf(0x41, 0, 0x0e, 0, 0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x1a))
+	f.Add(wasmOf()[:40])
+	f.Add([]byte(wasmHeader + "\x01\xff\xff\xff\xff\x0f"))
+	ctx := context.Background()
+	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
+	f.Cleanup(func() { rt.Close(ctx) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		metered, err := meter(b, "env.host_interrupt")
+		if err != nil {
+			return
+		}
+		if len(metered) > 100*len(b)+1000 {
+			t.Fatalf("%d bytes became %d", len(b), len(metered))
+		}
+		before, err := rt.CompileModule(ctx, b)
+		if err != nil {
+			return
+		}
+		before.Close(ctx)
+		after, err := rt.CompileModule(ctx, metered)
+		if err != nil {
+			t.Fatalf("a module that compiles does not when it is metered: %v", err)
+		}
+		after.Close(ctx)
+	})
+}
+
+// FuzzCall holds that no arguments end in an error, or harm the world.
+func FuzzCall(f *testing.F) {
+	for _, s := range []string{`{}`, `{"id":"u1"}`, `{"a":{"b":[1,2,{"c":"\ud800"}]}}`, `{`, `[1,`, ``, `{"a":1e999}`, `{"__proto__":{"x":1}}`, "\x00", `{"code":"\u0000"}`, strings.Repeat(`[`, 100)} {
+		f.Add([]byte(s))
+	}
+	p := load(f, newTestRuntime(f, Options{}), testArena(f, shop+"export const echo = (a) => a;", "echo", "create_order"))
+	f.Fuzz(func(t *testing.T, args []byte) {
+		i := start(t, p, 1)
+		defer i.Close()
+		r, err := i.Call(t.Context(), "echo", args)
+		if err != nil || r.OK() == (r.Fault != "") {
+			t.Fatalf("echo(%q) = %s, %v", args, show(r), err)
+		}
+		if r.Breach {
+			return
+		}
+		if got := call(t, i, "create_order", `{"user":"u1"}`); got != `{"id":"o0","user":"u1"}` {
+			t.Fatalf("after echo(%q) an order is %s", args, got)
+		}
+	})
+}
