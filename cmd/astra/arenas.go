@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/astra-arenas/astra"
+)
+
+// arenaPaths lists what looks like an arena in the arena directories: those with an
+// arena.yaml, and .arena files.
+func (a *app) arenaPaths() ([]string, error) {
+	var paths []string
+	for _, dir := range a.config.Arenas {
+		if isArena(dir) {
+			paths = append(paths, dir)
+			continue
+		}
+		entries, err := os.ReadDir(dir)
+		if errors.Is(err, fs.ErrNotExist) && dir == defaults().Arenas[0] {
+			continue // nobody asked for it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("arenas: %w", err)
+		}
+		for _, e := range entries {
+			if path := filepath.Join(dir, e.Name()); !strings.HasPrefix(e.Name(), ".") && isArena(path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths, nil
+}
+
+func isArena(path string) bool {
+	if strings.HasSuffix(path, ".arena") {
+		info, err := os.Stat(path)
+		return err == nil && info.Mode().IsRegular()
+	}
+	_, err := os.Stat(filepath.Join(path, "arena.yaml"))
+	return err == nil
+}
+
+// loadArena reads an arena and names its file where something is wrong with it.
+func loadArena(path string) (*astra.Arena, error) {
+	arena, err := astra.Load(path)
+	if err != nil {
+		return nil, located(path, err)
+	}
+	return arena, nil
+}
+
+// located puts the bundle's path before the files in an error, so that an editor finds them.
+func located(path string, err error) error {
+	bad, ok := errors.AsType[*astra.BundleErrors](err)
+	if !ok {
+		if one, ok := errors.AsType[*astra.BundleError](err); ok {
+			bad = &astra.BundleErrors{List: []*astra.BundleError{one}}
+		} else {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	moved := &astra.BundleErrors{More: bad.More}
+	for _, e := range bad.List {
+		at := *e
+		at.File = filepath.Join(path, e.File)
+		if strings.HasPrefix(e.File, path) {
+			at.File = e.File
+		}
+		moved.List = append(moved.List, &at)
+	}
+	return moved
+}
+
+// allArenas loads everything in the arena directories.
+func (a *app) allArenas() ([]*astra.Arena, error) {
+	paths, err := a.arenaPaths()
+	if err != nil {
+		return nil, err
+	}
+	var all []*astra.Arena
+	for _, path := range paths {
+		arena, err := loadArena(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, arena)
+	}
+	return all, nil
+}
+
+// findArena finds the arena that an argument means on this machine's disk: a path, or the
+// name (or name@digest) of one in the arena directories. It is nil if there is none; the
+// store may still know the name.
+func (a *app) findArena(ref string) (*astra.Arena, error) {
+	if isArena(ref) {
+		return loadArena(ref)
+	}
+	if strings.ContainsRune(ref, filepath.Separator) || strings.HasSuffix(ref, ".arena") {
+		return nil, failf("An arena is a directory with an arena.yaml, or an .arena file.", "no arena at %s", ref)
+	}
+	name, digest, pinned := strings.Cut(ref, "@")
+	paths, err := a.arenaPaths()
+	if err != nil {
+		return nil, err
+	}
+	var broken error
+	for _, path := range paths {
+		arena, err := loadArena(path)
+		base := strings.TrimSuffix(filepath.Base(path), ".arena")
+		switch {
+		case err != nil && base == name:
+			broken = err
+		case err == nil && arena.Name == name && (!pinned || arena.Digest == astra.Digest(digest)):
+			return arena, nil
+		}
+	}
+	return nil, broken
+}
+
+// bring gives the owner the arenas that it does not have yet.
+func (l *link) bring(ctx context.Context, arenas ...*astra.Bundle) error {
+	for _, b := range arenas {
+		if _, err := l.AddArena(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bringArena gives the owner an arena and names its files if it is refused.
+func (l *link) bringArena(ctx context.Context, path string, arena *astra.Arena) error {
+	if _, err := l.PublicArena(ctx, arena.Ref()); err == nil {
+		return nil
+	}
+	if _, err := l.AddArena(ctx, arena.Bundle); err != nil {
+		return located(path, err)
+	}
+	return nil
+}
+
+// bringNeighbours gives the owner the arenas that an arena's distractors come from, if
+// they are in the arena directories or beside it. Which are missing is said when an
+// episode needs them.
+func (a *app) bringNeighbours(ctx context.Context, l *link, path string, arena *astra.Arena) error {
+	near := *a
+	near.config.Arenas = slices.Concat(a.config.Arenas, []string{filepath.Dir(path)})
+	for _, name := range neighbours(arena) {
+		if _, err := l.PublicArena(ctx, name); err == nil {
+			continue
+		}
+		other, err := near.findArena(name)
+		if err != nil {
+			return err
+		}
+		if other == nil {
+			continue
+		}
+		if err := l.bringArena(ctx, name, other); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// neighbours are the names of the arenas that distractors come from, in order.
+func neighbours(arena *astra.Arena) []string {
+	var names []string
+	for i := range arena.Tasks {
+		for _, d := range arena.Tasks[i].Distractors {
+			name, _, _ := strings.Cut(d, "/")
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// bundles are the files of arenas.
+func bundles(arenas []*astra.Arena) []*astra.Bundle {
+	var all []*astra.Bundle
+	for _, arena := range arenas {
+		all = append(all, arena.Bundle)
+	}
+	return all
+}
+
+// bundleOf finds the arena of an episode in the arena directories: the one with its very
+// digest, or nil.
+func (a *app) bundleOf(name string, d astra.Digest) *astra.Arena {
+	arena, err := a.findArena(name + "@" + string(d))
+	if err != nil {
+		return nil
+	}
+	return arena
+}
+
+// choice is an arena argument made out: its reference in the store and, if it is on this
+// machine's disk, all of it.
+type choice struct {
+	ref   string // name@digest
+	name  string
+	arena *astra.Arena // nil: only the store has it
+}
+
+// choose makes out an arena argument and sees to it that the owner has the arena.
+func (a *app) choose(ctx context.Context, l *link, arg string) (choice, error) {
+	arena, err := a.findArena(arg)
+	if err != nil {
+		return choice{}, err
+	}
+	if arena != nil {
+		c := choice{ref: arena.Ref(), name: arena.Name, arena: arena}
+		return c, errors.Join(l.bringArena(ctx, arg, arena), a.bringNeighbours(ctx, l, arg, arena))
+	}
+	p, err := l.PublicArena(ctx, arg)
+	if errors.Is(err, astra.ErrNotFound) {
+		return choice{}, failf("Name a directory, an .arena file, or one of `astra arenas`.", "no arena %q in %s or the store", arg, strings.Join(a.config.Arenas, ", "))
+	}
+	return choice{ref: p.Name + "@" + string(p.Digest), name: p.Name}, err
+}
+
+func (a *app) arenasCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "arenas", Short: "List the arenas of the store and of the arena directories", Args: args(0, 0, ""),
+		Example: "  astra arenas\n  astra arenas --arenas ../more --json"}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx := cmd.Context()
+		local, err := a.allArenas()
+		if err != nil {
+			return err
+		}
+		return a.with(ctx, func(l *link) error {
+			if err := l.bring(ctx, bundles(local)...); err != nil {
+				return err
+			}
+			list, err := l.PublicArenas(ctx)
+			if err != nil {
+				return err
+			}
+			return a.printArenas(list)
+		})
+	}
+	return a.wantsJSON(cmd)
+}
+
+func (a *app) printArenas(list []astra.PublicArena) error {
+	if a.json {
+		return a.printJSON(list)
+	}
+	t := newTable("arena", "version", "tools", "train", "validation", "test", "title")
+	for _, p := range list {
+		t.row(p.Name, p.Version, len(p.Tools), p.Tasks[astra.SplitTrain], p.Tasks[astra.SplitValidation], p.Tasks[astra.SplitTest], clip(p.Title, 50))
+	}
+	return t.write(a.stdout)
+}

@@ -1,0 +1,284 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/spf13/cobra"
+)
+
+// A config is what astra.yaml, the environment and flags set; the later of these wins.
+type config struct {
+	Dir      string
+	Arenas   []string
+	Agents   string
+	Control  string
+	Practice bool
+	Hosts    []string
+	Origins  []string
+	TTL      time.Duration
+	MaxOpen  int
+	BaseURL  string
+	Model    string
+	LogLevel slog.Level
+}
+
+func defaults() config {
+	return config{Dir: ".astra", Arenas: []string{filepath.Join("examples", "arenas")}, Agents: "127.0.0.1:8080", Control: "127.0.0.1:8081",
+		TTL: time.Hour, MaxOpen: 100_000, LogLevel: slog.LevelWarn}
+}
+
+// A setting is one key of astra.yaml; upper-case after ASTRA_ it is a variable, with
+// dashes a flag.
+type setting struct {
+	key, about string
+	kind       string // what a flag's help calls its value; "" is a switch
+	path       bool   // relative to the file that sets it
+	list       bool
+	set        func(*config, []string) error
+}
+
+var settings = []setting{
+	{key: "dir", about: "directory of the store (default .astra)", kind: "DIR", path: true, set: text(func(c *config) *string { return &c.Dir })},
+	{key: "arenas", about: "directories with arenas (default examples/arenas)", kind: "DIR", path: true, list: true, set: texts(func(c *config) *[]string { return &c.Arenas })},
+	{key: "agents", about: "address of the agents' listener (default 127.0.0.1:8080)", kind: "ADDR", set: text(func(c *config) *string { return &c.Agents })},
+	{key: "control", about: "address of the control listener (default 127.0.0.1:8081)", kind: "ADDR", set: text(func(c *config) *string { return &c.Control })},
+	{key: "practice", about: "let explorers in over HTTP, with the token in DIR/explorer.token", set: truth(func(c *config) *bool { return &c.Practice })},
+	{key: "hosts", about: "Host names to answer to besides loopback's", kind: "NAME", list: true, set: texts(func(c *config) *[]string { return &c.Hosts })},
+	{key: "origins", about: "browser origins to answer to besides loopback's", kind: "URL", list: true, set: texts(func(c *config) *[]string { return &c.Origins })},
+	{key: "ttl", about: "how long an episode may stay open (default 1h)", kind: "TIME", set: duration(func(c *config) *time.Duration { return &c.TTL })},
+	{key: "max_open", about: "how many episodes may be open (default 100000)", kind: "N", set: count(func(c *config) *int { return &c.MaxOpen })},
+	{key: "base_url", about: "OpenAI-compatible API that the llm agent asks", kind: "URL", set: text(func(c *config) *string { return &c.BaseURL })},
+	{key: "model", about: "model that the llm agent asks for", kind: "NAME", set: text(func(c *config) *string { return &c.Model })},
+	{key: "log_level", about: "debug, info, warn or error (default warn; serve: info)", kind: "LEVEL", set: func(c *config, v []string) error {
+		return c.LogLevel.UnmarshalText([]byte(v[0]))
+	}},
+}
+
+func text(at func(*config) *string) func(*config, []string) error {
+	return func(c *config, v []string) error { *at(c) = v[0]; return nil }
+}
+
+func texts(at func(*config) *[]string) func(*config, []string) error {
+	return func(c *config, v []string) error { *at(c) = v; return nil }
+}
+
+func truth(at func(*config) *bool) func(*config, []string) error {
+	return func(c *config, v []string) (err error) {
+		if *at(c), err = strconv.ParseBool(v[0]); err != nil {
+			return errors.New("want true or false")
+		}
+		return nil
+	}
+}
+
+func duration(at func(*config) *time.Duration) func(*config, []string) error {
+	return func(c *config, v []string) (err error) {
+		if *at(c), err = time.ParseDuration(v[0]); err != nil || *at(c) <= 0 {
+			return errors.New("want a time such as 30m or 2h")
+		}
+		return nil
+	}
+}
+
+func count(at func(*config) *int) func(*config, []string) error {
+	return func(c *config, v []string) (err error) {
+		if *at(c), err = strconv.Atoi(v[0]); err != nil || *at(c) <= 0 {
+			return errors.New("want a whole number above 0")
+		}
+		return nil
+	}
+}
+
+func (s *setting) env() string  { return "ASTRA_" + strings.ToUpper(s.key) }
+func (s *setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
+
+func settingOf(key string) *setting {
+	for i := range settings {
+		if settings[i].key == key {
+			return &settings[i]
+		}
+	}
+	return nil
+}
+
+// A flagValue collects what the command line says of a setting.
+type flagValue struct {
+	of     *setting
+	values []string
+}
+
+func (f *flagValue) String() string     { return strings.Join(f.values, ",") }
+func (f *flagValue) Type() string       { return f.of.kind }
+func (f *flagValue) Set(v string) error { f.values = append(f.values, v); return nil }
+
+// settings gives a command the flags of some settings.
+func (a *app) settings(cmd *cobra.Command, keys ...string) {
+	for _, key := range keys {
+		s := settingOf(key)
+		a.flags[key] = &flagValue{of: s}
+		f := cmd.Flags().VarPF(a.flags[key], s.flag(), "", s.about)
+		if s.kind == "" {
+			f.NoOptDefVal = "true"
+		}
+	}
+}
+
+// configure reads the settings in their order: astra.yaml, environment, flags.
+func (a *app) configure() error {
+	a.config = defaults()
+	if err := a.readFile(); err != nil {
+		return err
+	}
+	for i := range settings {
+		s := &settings[i]
+		if v, ok := a.env(s.env()); ok && v != "" {
+			values := []string{v}
+			if s.list {
+				values = filepath.SplitList(v)
+			}
+			if err := a.apply(s, values); err != nil {
+				return fmt.Errorf("%s=%s: %w", s.env(), v, err)
+			}
+		}
+		if f := a.flags[s.key]; f != nil && len(f.values) > 0 {
+			values := f.values
+			if !s.list {
+				values = values[len(values)-1:]
+			}
+			if err := a.apply(s, values); err != nil {
+				return &problem{err: fmt.Errorf("--%s %s: %w", s.flag(), f, err), code: 2}
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) apply(s *setting, values []string) error {
+	if s.key == "log_level" {
+		a.levelSet = true
+	}
+	return s.set(&a.config, values)
+}
+
+// readFile reads --config or ASTRA_CONFIG, which must exist, or astra.yaml, which need not.
+func (a *app) readFile() error {
+	path, asked := a.configPath, a.configPath != ""
+	if v, ok := a.env("ASTRA_CONFIG"); ok && !asked && v != "" {
+		path, asked = v, true
+	}
+	if path == "" {
+		path = "astra.yaml"
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) && !asked {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return a.readYAML(path, b)
+}
+
+// readYAML takes a flat mapping. It is read as a tree, because that knows its positions.
+func (a *app) readYAML(path string, b []byte) error {
+	file, err := parser.ParseBytes(b, 0)
+	if err != nil {
+		var at yaml.Error
+		if errors.As(err, &at) && at.GetToken() != nil {
+			return yamlError(path, at.GetToken().Position.Line, at.GetToken().Position.Column, "%s", at.GetMessage())
+		}
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, doc := range file.Docs {
+		var pairs []*ast.MappingValueNode
+		switch body := doc.Body.(type) {
+		case nil, *ast.CommentGroupNode:
+		case *ast.MappingNode:
+			pairs = body.Values
+		case *ast.MappingValueNode:
+			pairs = []*ast.MappingValueNode{body}
+		default:
+			return yamlError(path, 1, 1, "want keys and values")
+		}
+		for _, pair := range pairs {
+			if err := a.readPair(path, pair); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (a *app) readPair(path string, pair *ast.MappingValueNode) error {
+	at := pair.Key.GetToken().Position
+	key := pair.Key.GetToken().Value
+	s := settingOf(key)
+	if s == nil {
+		return yamlError(path, at.Line, at.Column, "there is no setting %q", key)
+	}
+	values, ok := scalars(pair.Value)
+	if !ok || !s.list && len(values) != 1 {
+		return yamlError(path, at.Line, at.Column, "%s: want one value%s", key, map[bool]string{true: ", or a list"}[s.list])
+	}
+	if s.path {
+		for i, v := range values {
+			if !filepath.IsAbs(v) {
+				values[i] = filepath.Join(filepath.Dir(path), v)
+			}
+		}
+	}
+	if err := a.apply(s, values); err != nil {
+		return yamlError(path, at.Line, at.Column, "%s: %v", key, err)
+	}
+	return nil
+}
+
+func scalars(n ast.Node) ([]string, bool) {
+	switch n := n.(type) {
+	case *ast.SequenceNode:
+		var all []string
+		for _, item := range n.Values {
+			v, ok := scalars(item)
+			if !ok || len(v) != 1 {
+				return nil, false
+			}
+			all = append(all, v[0])
+		}
+		return all, true
+	case ast.ScalarNode:
+		if n.Type() == ast.NullType {
+			return nil, false
+		}
+		return []string{n.GetToken().Value}, true
+	}
+	return nil, false
+}
+
+func yamlError(path string, line, column int, format string, args ...any) error {
+	return failf("`astra help config` lists the settings.", "%s:%d:%d: %s", path, line, column, fmt.Sprintf(format, args...))
+}
+
+// configHelp is `astra help config`.
+func configHelp() string {
+	var b strings.Builder
+	b.WriteString("Settings come from astra.yaml in the working directory (or --config FILE, or ASTRA_CONFIG),\n" +
+		"then from the environment, then from flags; the later wins. Unknown keys are refused.\n\n")
+	for i := range settings {
+		s := &settings[i]
+		fmt.Fprintf(&b, "  %-10s %-16s --%-10s %s\n", s.key, s.env(), s.flag(), s.about)
+	}
+	b.WriteString("\nLists are YAML lists, repeated flags, or separated by " + string(filepath.ListSeparator) + " in the environment.\n" +
+		"The llm agent's key comes from ASTRA_API_KEY or OPENAI_API_KEY alone, so that no file or process list shows it.\n\n" +
+		"An astra.yaml:\n\n  dir: /var/lib/astra\n  arenas: [arenas, ../more]\n  practice: true\n  ttl: 30m\n")
+	return b.String()
+}

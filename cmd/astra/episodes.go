@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/astra-arenas/astra"
+)
+
+func (a *app) episodesCommand() *cobra.Command {
+	var q astra.Query
+	cmd := &cobra.Command{Use: "episodes", Short: "List episodes, newest first", Args: args(0, 0, ""),
+		Example: "  astra episodes\n  astra episodes --arena inventory --status invalid\n  astra episodes --mode train --limit 1000 --json"}
+	flags := cmd.Flags()
+	flags.StringVar(&q.Arena, "arena", "", "only of this arena (its `NAME`)")
+	flags.StringVar(&q.Task, "task", "", "only of this task")
+	flags.StringVar(&q.Group, "group", "", "only of this group")
+	flags.StringVar((*string)(&q.Mode), "mode", "", "only of this `MODE`: practice, train or eval")
+	flags.StringVar((*string)(&q.Status), "status", "", "only of this `STATUS`: open, submitted, scored, expired, aborted or invalid")
+	flags.IntVar(&q.Limit, "limit", 50, "how many at most; 0 is all")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return a.with(cmd.Context(), func(l *link) error {
+			list, err := listEpisodes(cmd.Context(), l, q)
+			if err != nil {
+				return err
+			}
+			return a.printEpisodes(list)
+		})
+	}
+	return a.wantsJSON(cmd)
+}
+
+// pageSize is the most that the control side gives at once.
+const pageSize = 1000
+
+// listEpisodes turns pages until there are q.Limit episodes, or no more.
+func listEpisodes(ctx context.Context, l *link, q astra.Query) ([]astra.Summary, error) {
+	want, all := q.Limit, []astra.Summary{}
+	for {
+		q.Limit = pageSize
+		if want > 0 {
+			q.Limit = min(want-len(all), pageSize)
+		}
+		page, err := l.List(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.Episodes...)
+		if q.Cursor = page.Next; q.Cursor == "" || want > 0 && len(all) >= want {
+			return all, nil
+		}
+	}
+}
+
+func (a *app) printEpisodes(list []astra.Summary) error {
+	if a.json {
+		return a.printJSON(list)
+	}
+	t := newTable("episode", "arena", "task", "seed", "mode", "policy", "status", "steps", "reward", "opened", "")
+	for _, s := range list {
+		why := ""
+		if s.Fault != "" {
+			why = string(s.Fault) + ": " + s.Reason
+		}
+		t.row(s.Episode, s.Arena, s.Task, int(s.Seed), s.Mode, s.Policy, s.Status, s.Steps, s.Reward, s.OpenedAt.Local().Format(time.DateTime), clip(why, 60))
+	}
+	return t.write(a.stdout)
+}

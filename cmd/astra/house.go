@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/httpapi"
+	"github.com/astra-arenas/astra/mcp"
+	"github.com/astra-arenas/astra/sandbox"
+	"github.com/astra-arenas/astra/store"
+	"github.com/astra-arenas/astra/trainer"
+	"github.com/astra-arenas/astra/verifiers"
+)
+
+// A house is a store that this process owns, all that is built on it, and its two doors.
+type house struct {
+	Agents, Control string // URLs
+	token           string
+	servers         errgroup.Group // running until close
+	undo            []func() error // last first
+}
+
+// doorways says where the doors open.
+type doorways struct {
+	agents, control string // addresses; port 0 is any
+	practice        bool   // explorers over HTTP
+}
+
+// anywhere is where a command opens its doors that only it and its guests use.
+var anywhere = doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0"}
+
+// own opens the store in dir and serves it. The error is a *store.OwnedError if another
+// process does.
+func (a *app) own(ctx context.Context, dir string, at doorways) (h *house, err error) {
+	st, err := store.Open(dir, &store.Options{Logger: a.logger()})
+	if err != nil {
+		return nil, err
+	}
+	h = &house{undo: []func() error{st.Close}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	gw, err := a.build(ctx, h, st)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.open(h, gw, dir, at); err != nil {
+		return nil, err
+	}
+	return h, st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Token: h.token, Version: version()})
+}
+
+// build puts sandbox, judge and gateway on a store.
+func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Gateway, error) {
+	rt, err := sandbox.New(ctx, nil)
+	if errors.Is(err, sandbox.ErrNotBuilt) {
+		return nil, failf("Run `make build` in astra's source directory; it fetches the engine from npm.", "%w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	h.undo = append(h.undo, rt.Close)
+	judge, err := verifiers.New()
+	if err != nil {
+		return nil, err
+	}
+	gw, err := gateway.New(ctx, st, judge, []gateway.Runtime{rt}, &gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, Logger: a.logger()})
+	if err != nil {
+		return nil, err
+	}
+	h.undo = append(h.undo, gw.Close)
+	return gw, nil
+}
+
+// open makes the doors and starts to serve them.
+func (a *app) open(h *house, gw *gateway.Gateway, dir string, at doorways) (err error) {
+	if h.token, err = token(dir, controlToken); err != nil {
+		return err
+	}
+	explorers, err := token(dir, explorerToken)
+	if err != nil {
+		return err
+	}
+	doors, err := mcp.New(gw, &mcp.Options{Practice: at.practice, Token: explorers, Origins: a.config.Origins, Hosts: a.config.Hosts,
+		Version: version(), Logger: a.logger()})
+	if err != nil {
+		return err
+	}
+	gw.OnToolsAdded(doors.ToolsAdded)
+	control, err := httpapi.New(gw, &httpapi.Options{Token: h.token, Hosts: a.config.Hosts, Origins: a.config.Origins,
+		SFT: trainer.SFT{Episodes: gw}.Export, Version: version(), Logger: a.logger()})
+	if err != nil {
+		return err
+	}
+	agentServer := &http.Server{Handler: doors.AgentHandler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	if h.Agents, err = h.serve("agents", at.agents, agentServer); err != nil {
+		return err
+	}
+	// Streams last until somebody ends them, so they end before the servers wait for requests.
+	h.undo = append(h.undo, func() error { return doors.Close(context.Background()) })
+	h.Control, err = h.serve("control", at.control, httpapi.NewServer(control))
+	return err
+}
+
+// shutdownGrace is how long requests may take to end when a house closes: a tool call at
+// its wall clock, and a little more.
+const shutdownGrace = 15 * time.Second
+
+// serve starts a server and returns its URL.
+func (h *house) serve(name, addr string, s *http.Server) (string, error) {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return "", failf("Another process may listen there: choose an address with --"+name+".", "%s listener: %w", name, err)
+	}
+	h.servers.Go(func() error {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("%s listener: %w", name, err)
+		}
+		return nil
+	})
+	h.undo = append(h.undo, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+		defer cancel()
+		if err := s.Shutdown(ctx); err != nil {
+			return errors.Join(fmt.Errorf("%s listener: %w", name, err), s.Close())
+		}
+		return nil
+	})
+	return "http://" + l.Addr().String(), nil
+}
+
+// close takes the house down in the order opposite to building it. It may be called twice.
+func (h *house) close() error {
+	var errs []error
+	for len(h.undo) > 0 {
+		last := len(h.undo) - 1
+		errs = append(errs, h.undo[last]())
+		h.undo = h.undo[:last]
+	}
+	return errors.Join(append(errs, h.servers.Wait())...)
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// A mcpClient is a program that people play with, and how it wants to be told of a server.
+type mcpClient struct {
+	name, file string
+	http       bool // it can reach a server on this machine over HTTP
+	config     func(s mcpServer) string
+}
+
+// mcpServer is what a snippet says: a command for stdio, or a URL.
+type mcpServer struct {
+	command string
+	args    []string
+	url     string // "" for stdio
+}
+
+// The shapes are those of each client's documentation (reference/mcp.md §6.1). A token is
+// never part of a snippet, because these files are shared and committed: it is read
+// from ASTRA_TOKEN, or asked for.
+var mcpClients = []mcpClient{
+	{"claude-code", ".mcp.json", true, func(s mcpServer) string {
+		return asJSON(map[string]any{"mcpServers": map[string]any{"astra": s.entry("http", "${ASTRA_TOKEN}")}})
+	}},
+	{"claude-desktop", "claude_desktop_config.json (Settings › Developer › Edit Config)", false, func(s mcpServer) string {
+		return asJSON(map[string]any{"mcpServers": map[string]any{"astra": s.entry("", "")}})
+	}},
+	{"vscode", ".vscode/mcp.json", true, func(s mcpServer) string {
+		v := map[string]any{"servers": map[string]any{"astra": s.entry("http", "${input:astra}")}}
+		if s.url != "" {
+			v["inputs"] = []any{map[string]any{"type": "promptString", "id": "astra", "description": "astra's explorer token", "password": true}}
+		}
+		return asJSON(v)
+	}},
+	{"cursor", ".cursor/mcp.json or ~/.cursor/mcp.json", true, func(s mcpServer) string {
+		return asJSON(map[string]any{"mcpServers": map[string]any{"astra": s.entry("", "${env:ASTRA_TOKEN}")}})
+	}},
+	{"codex", "~/.codex/config.toml", true, func(s mcpServer) string {
+		if s.url != "" {
+			return fmt.Sprintf("[mcp_servers.astra]\nurl = %s\nbearer_token_env_var = \"ASTRA_TOKEN\"\n", tomlString(s.url))
+		}
+		var list []string
+		for _, a := range s.args {
+			list = append(list, tomlString(a))
+		}
+		return fmt.Sprintf("[mcp_servers.astra]\ncommand = %s\nargs = [%s]\n", tomlString(s.command), strings.Join(list, ", "))
+	}},
+}
+
+// entry is the server in the form that most clients share; kind is their name for HTTP.
+func (s mcpServer) entry(kind, token string) map[string]any {
+	if s.url == "" {
+		return map[string]any{"command": s.command, "args": s.args}
+	}
+	e := map[string]any{"url": s.url, "headers": map[string]string{"Authorization": "Bearer " + token}}
+	if kind != "" {
+		e["type"] = kind
+	}
+	return e
+}
+
+func asJSON(v any) string {
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	_ = e.Encode(v) // maps and strings
+	return b.String()
+}
+
+// tomlString quotes as JSON does, which TOML's basic strings take too.
+func tomlString(s string) string { return strings.TrimSpace(asJSON(s)) }
+
+func (a *app) mcpConfigCommand() *cobra.Command {
+	name, arena, http := "", "", false
+	cmd := &cobra.Command{Use: "mcp-config --client CLIENT", Short: "Print what an IDE needs to play in practice mode", Args: args(0, 0, ""),
+		Long: `Prints a snippet for a client's configuration to standard output, and where it belongs to
+standard error. By default the client starts ` + "`astra mcp`" + ` itself; with --http it uses a running
+` + "`astra serve --practice`" + `, whose token it takes from ASTRA_TOKEN (DIR/explorer.token has it).`,
+		Example: "  astra mcp-config --client claude-code > .mcp.json\n  astra mcp-config --client vscode --arena inventory --http"}
+	flags := cmd.Flags()
+	flags.StringVar(&name, "client", "", "`CLIENT`: "+strings.Join(clientNames(), ", "))
+	flags.StringVar(&arena, "arena", "", "`ARENA` to play in (default the lobby, with all)")
+	flags.BoolVar(&http, "http", false, "use a running server")
+	a.settings(cmd, "agents")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		i := slices.IndexFunc(mcpClients, func(c mcpClient) bool { return c.name == name })
+		if i < 0 {
+			return &problem{err: fmt.Errorf("--client %q: want one of %s", name, strings.Join(clientNames(), ", ")), code: 2}
+		}
+		s, err := a.mcpServer(arena, http)
+		if err != nil {
+			return err
+		}
+		return a.printMCPConfig(mcpClients[i], s)
+	}
+	return cmd
+}
+
+func clientNames() []string {
+	var names []string
+	for _, c := range mcpClients {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// mcpServer says how to reach us. Clients start in directories of their own, so all paths
+// are made absolute.
+func (a *app) mcpServer(arena string, http bool) (mcpServer, error) {
+	if http {
+		base := "http://" + a.config.Agents
+		if arena == "" {
+			return mcpServer{url: base + "/mcp"}, nil
+		}
+		return mcpServer{url: base + "/arenas/" + arena + "/mcp"}, nil
+	}
+	exe, err := os.Executable()
+	dir, err2 := filepath.Abs(a.config.Dir)
+	s := mcpServer{command: exe, args: []string{"mcp", "--dir", dir}}
+	paths, err3 := a.arenaPaths()
+	if err := errors.Join(err, err2, err3); err != nil {
+		return s, err
+	}
+	if arena != "" {
+		found, err := a.findArena(arena)
+		if err != nil {
+			return s, err
+		}
+		if found != nil {
+			arena = found.Name
+		}
+		s.args = append(s.args, "--arena", arena)
+	}
+	if len(paths) > 0 {
+		for _, d := range a.config.Arenas {
+			abs, err := filepath.Abs(d)
+			if err != nil {
+				return s, err
+			}
+			s.args = append(s.args, "--arenas", abs)
+		}
+	}
+	return s, nil
+}
+
+func (a *app) printMCPConfig(c mcpClient, s mcpServer) error {
+	if s.url != "" && !c.http {
+		return failf("Leave --http out: it starts `astra mcp` itself.", "%s reaches servers over HTTP only from its maker's cloud", c.name)
+	}
+	a.printf("%s", c.config(s))
+	a.note("# for %s", c.file)
+	if s.url != "" {
+		a.note("# start `astra serve --practice`, and give the client ASTRA_TOKEN=$(cat %s)", a.tokenPath(explorerToken))
+	}
+	return nil
+}

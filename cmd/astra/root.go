@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// An app is one run of the command line.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) (string, bool)
+
+	configPath string
+	flags      map[string]*flagValue
+	config     config
+	levelSet   bool
+	json       bool
+}
+
+func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, flags: map[string]*flagValue{}}
+}
+
+const rootHelp = `astra serves tool environments ("arenas") to agents over MCP, runs their tools in a WASM
+sandbox, scores every episode, and hands the scored episodes to trainers.
+
+Try it:
+
+  astra check examples/arenas/inventory            is it solvable?
+  astra run inventory --agent gold                 play its own solutions over MCP
+  astra run inventory --agent llm --base-url http://localhost:8000/v1 --model qwen3
+  astra episodes                                   what has been played
+  astra show EPISODE                               why it scored what it did
+  astra mcp-config --client claude-code            play it yourself
+
+One process owns a store; every other command goes through it, or becomes the owner.
+The first ^C lets a command finish what it is doing, the second ends it.`
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{Use: "astra", Short: "Arenas for agents: serve, roll out, score, keep, export", Long: rootHelp,
+		SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
+		PersistentPreRunE: func(*cobra.Command, []string) error { return a.configure() }}
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		return noCommand(cmd, args[0])
+	}
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetIn(a.stdin)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &problem{err: err, remedy: fmt.Sprintf("`%s --help` shows the flags.", cmd.CommandPath()), code: 2}
+	})
+	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default astra.yaml, if there is one)")
+	for _, key := range []string{"dir", "arenas", "log_level"} {
+		s := settingOf(key)
+		a.flags[key] = &flagValue{of: s}
+		root.PersistentFlags().Var(a.flags[key], s.flag(), s.about)
+	}
+	groups := []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Serve and play:", []*cobra.Command{a.serveCommand(), a.mcpCommand(), a.mcpConfigCommand(), a.runCommand()}},
+		{"Look at episodes:", []*cobra.Command{a.episodesCommand(), a.showCommand(), a.replayCommand(), a.exportCommand()}},
+		{"Write arenas:", []*cobra.Command{a.checkCommand(), a.packCommand(), a.arenasCommand()}},
+	}
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
+		for _, c := range g.commands {
+			c.GroupID = g.title
+			root.AddCommand(c)
+		}
+	}
+	root.AddCommand(a.versionCommand(), &cobra.Command{Use: "config", Short: "Where settings come from (a help topic)", Long: configHelp()})
+	return root
+}
+
+// noCommand suggests what may have been meant.
+func noCommand(root *cobra.Command, name string) error {
+	remedy := "`astra help` lists the commands."
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		remedy = "Did you mean " + strings.Join(near, ", ") + "? " + remedy
+	}
+	return &problem{err: fmt.Errorf("no command %q", name), remedy: remedy, code: 2}
+}
+
+// args holds a command to its number of arguments, in words.
+func args(least, most int, names string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) >= least && (most < 0 || len(args) <= most) {
+			return nil
+		}
+		what := "takes no arguments"
+		if names != "" {
+			what = "wants " + names
+		}
+		return &problem{err: fmt.Errorf("%s %s, not %d arguments", cmd.Name(), what, len(args)),
+			remedy: fmt.Sprintf("`%s --help` has examples.", cmd.CommandPath()), code: 2}
+	}
+}
+
+// wantsJSON gives a command --json.
+func (a *app) wantsJSON(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&a.json, "json", false, "print JSON, for scripts")
+	return cmd
+}
+
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (a *app) printf(format string, args ...any) { fmt.Fprintf(a.stdout, format, args...) }
+
+// note tells a person something that is no part of the output.
+func (a *app) note(format string, args ...any) { fmt.Fprintf(a.stderr, format+"\n", args...) }
+
+func (a *app) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: a.config.LogLevel}))
+}

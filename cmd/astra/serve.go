@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/astra-arenas/astra"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "serve [ARENA]...", Short: "Serve arenas to agents, harnesses and explorers", Args: args(0, -1, ""),
+		Long: `Owns the store and serves it: agents over MCP on one listener, opening, scoring and
+exporting on another, whose token is in DIR/control.token. With --practice, people come
+in over MCP too, with the token in DIR/explorer.token. Without arguments, what is in the arena
+directories is served, besides what the store has already.`,
+		Example: "  astra serve\n  astra serve --practice examples/arenas/inventory\n  astra serve --agents 0.0.0.0:8080 --hosts arenas.example.com"}
+	a.settings(cmd, "agents", "control", "practice", "hosts", "origins", "ttl", "max_open")
+	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
+		if !a.levelSet {
+			a.config.LogLevel = slog.LevelInfo
+		}
+		arenas, err := a.arenasOf(refs)
+		if err != nil {
+			return err
+		}
+		h, err := a.own(cmd.Context(), a.config.Dir, doorways{a.config.Agents, a.config.Control, a.config.Practice})
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.serve(cmd.Context(), h, arenas), h.close())
+	}
+	return a.wantsJSON(cmd)
+}
+
+// arenasOf loads the arenas named, or all.
+func (a *app) arenasOf(refs []string) ([]*astra.Arena, error) {
+	if len(refs) == 0 {
+		return a.allArenas()
+	}
+	var all []*astra.Arena
+	for _, ref := range refs {
+		arena, err := a.findArena(ref)
+		if err != nil {
+			return nil, err
+		}
+		if arena == nil {
+			return nil, failf("Name a directory, an .arena file, or the name of one in the arena directories.", "no arena %q", ref)
+		}
+		all = append(all, arena)
+	}
+	return all, nil
+}
+
+// serve brings the arenas and waits for the end.
+func (a *app) serve(ctx context.Context, h *house, arenas []*astra.Arena) error {
+	l, err := newLink(h)
+	if err != nil {
+		return err
+	}
+	for _, arena := range arenas {
+		if err := l.bringArena(ctx, arena.Name, arena); err != nil {
+			return err
+		}
+	}
+	if err := a.sayServing(ctx, l); err != nil {
+		return err
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- h.servers.Wait() }() // ends when close ends the servers
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		a.note("astra: finishing what runs; ^C again ends at once")
+		return nil
+	}
+}
+
+func (a *app) sayServing(ctx context.Context, l *link) error {
+	list, err := l.PublicArenas(ctx)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)})
+	}
+	a.printf("serving %d arenas from %s\n", len(list), a.config.Dir)
+	a.printf("  agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
+	a.printf("  control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
+	if a.config.Practice {
+		a.printf("  practice  %s/mcp and /arenas/ARENA/mcp (MCP; token in %s)\n", l.house.Agents, a.tokenPath(explorerToken))
+	}
+	return nil
+}

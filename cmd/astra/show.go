@@ -1,0 +1,186 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/astra-arenas/astra"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	full := false
+	cmd := &cobra.Command{Use: "show EPISODE", Short: "Show what happened in an episode, and why it scored what it did", Args: args(1, 1, "an episode"),
+		Long: `Shows the turns and steps of an episode, and its score clause by clause. Where the arena
+is in the arena directories, unchanged, the deciding text of each verifier is shown too.`,
+		Example: "  astra show ep-abcdefgh\n  astra show ep-abcdefgh --full\n  astra show ep-abcdefgh --json | jq .score"}
+	cmd.Flags().BoolVar(&full, "full", false, "do not shorten arguments and results")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return a.with(cmd.Context(), func(l *link) error {
+			ep, err := l.Episode(cmd.Context(), astra.EpisodeID(args[0]))
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(ep)
+			}
+			s := show{app: a, ep: ep, width: 160}
+			if full {
+				s.width = 1 << 20
+			}
+			if arena := a.bundleOf(ep.Arena, ep.Digest); arena != nil {
+				s.task = arena.Task(ep.Task)
+			}
+			s.print()
+			return nil
+		})
+	}
+	return a.wantsJSON(cmd)
+}
+
+// show prints one episode.
+type show struct {
+	*app
+	ep    *astra.Episode
+	task  *astra.Task // nil if its bundle is not here
+	width int         // of arguments and results
+}
+
+func (s *show) print() {
+	s.head()
+	for _, turn := range s.ep.Turns {
+		if turn.Prompt != "" || len(s.ep.Turns) > 1 {
+			s.printf("\nturn %d  %s\n", turn.Index, clip(turn.Prompt, s.width))
+		} else {
+			s.printf("\n")
+		}
+		for _, step := range s.ep.Steps {
+			if step.Turn == turn.Index {
+				s.step(step)
+			}
+		}
+		if turn.Reply != nil {
+			s.printf("  reply   %s\n", clip(*turn.Reply, s.width))
+		}
+	}
+	if s.ep.Submission != nil {
+		s.printf("\nanswer  %s\n", clip(s.ep.AnswerText(), s.width))
+	}
+	s.end()
+}
+
+func (s *show) head() {
+	ep := s.ep
+	task := "free play"
+	if ep.Task != "" {
+		task = "task " + plain(ep.Task)
+	}
+	s.printf("%s  %s  seed %d  %s  %s\n", ep.Episode, task, ep.Seed, ep.Mode, ep.Status)
+	s.printf("  arena   %s@%s\n  runtime %s\n  opened  %s", plain(ep.Arena), ep.Digest, plain(ep.Runtime), ep.OpenedAt.UTC().Format("2006-01-02 15:04:05 MST"))
+	for _, fact := range []struct{ name, value string }{{"policy", ep.Policy}, {"group", ep.Group}, {"by", ep.Principal}, {"fork of", string(ep.Parent)}} {
+		if fact.value != "" {
+			s.printf("  %s %s", fact.name, plain(fact.value))
+		}
+	}
+	s.printf("\n")
+}
+
+func (s *show) step(step astra.Step) {
+	s.printf("  %3d  %s %s\n", step.Index, plain(step.Tool), clip(string(step.Args), s.width))
+	if step.Result.OK() {
+		s.printf("       → %s\n", clip(string(step.Result.Value), s.width))
+	} else {
+		s.printf("       ✗ %s: %s\n", step.Result.Fault, clip(step.Result.Error, s.width))
+	}
+	for _, line := range strings.Split(strings.TrimRight(step.Result.Log, "\n"), "\n") {
+		if line != "" {
+			s.printf("       log %s\n", clip(line, s.width))
+		}
+	}
+}
+
+func (s *show) end() {
+	if s.ep.Refused > 0 {
+		s.printf("\n%d calls were refused: the budget was spent\n", s.ep.Refused)
+	}
+	if s.ep.Ended != nil {
+		s.printf("\n%s", s.ep.Ended.As)
+		if s.ep.Ended.Fault != "" {
+			s.printf(" (%s)", s.ep.Ended.Fault)
+		}
+		s.printf("  %s\n", clip(s.ep.Ended.Reason, 1000))
+	}
+	if s.ep.Score != nil {
+		s.score("reward", s.ep.Score)
+	}
+	for i := range s.ep.Rescored {
+		s.score(fmt.Sprintf("re-score %d: reward", i+1), &s.ep.Rescored[i])
+	}
+}
+
+func (s *show) score(title string, score *astra.Score) {
+	s.printf("\n%s %.3f  recall %.3f  precision %.3f  (verifier %s)\n", title, score.Reward, score.Recall, score.Precision, plain(score.Verifier))
+	for _, p := range score.Parts {
+		as := fmt.Sprintf("weight %g", p.Weight)
+		if p.Gate {
+			as = "gate"
+		} else if p.Weight == 0 {
+			as = "reported only"
+		}
+		s.printf("  %-16s %.3f  %s\n", plain(p.Name), p.Value, as)
+		for i := range p.Reasons {
+			s.reason(&p.Reasons[i], s.verifierOf(p.Name))
+		}
+		if p.Name == "f1" {
+			s.subtasks(score.Subtasks)
+		}
+	}
+}
+
+func (s *show) subtasks(list []astra.SubtaskScore) {
+	for i := range list {
+		sub := &list[i]
+		if sub.Solved {
+			s.printf("    ✓ %s solved by step %d\n", plain(sub.ID), sub.Step)
+			continue
+		}
+		s.printf("    ✗ %s not solved\n", plain(sub.ID))
+		if sub.Reason != nil {
+			s.reason(sub.Reason, s.solvedOf(sub.ID))
+		}
+	}
+}
+
+// reason prints a reason and, where its verifier's source is here, the clause it speaks of.
+func (s *show) reason(r *astra.Reason, source string) {
+	s.printf("      %s", clip(r.Text, 1000))
+	if r.Step > 0 && !strings.Contains(r.Text, fmt.Sprintf("step %d", r.Step)) {
+		s.printf(" (step %d)", r.Step)
+	}
+	if c := r.Clause; c != nil && 0 <= c[0] && c[0] < c[1] && c[1] <= len(source) {
+		s.printf(": %s", clip(source[c[0]:c[1]], 400))
+	}
+	s.printf("\n")
+}
+
+func (s *show) verifierOf(part string) string {
+	switch {
+	case s.task == nil:
+		return ""
+	case part == "answer" && s.task.Answer != nil:
+		return s.task.Answer.Verify
+	}
+	return s.task.Verify[part]
+}
+
+func (s *show) solvedOf(subtask string) string {
+	if s.task != nil {
+		for _, t := range s.task.Subtasks {
+			if t.ID == subtask {
+				return t.Solved
+			}
+		}
+	}
+	return ""
+}
