@@ -17,13 +17,15 @@ func (g *Gateway) record(ctx context.Context, id astra.EpisodeID) (*astra.Episod
 }
 
 // Episode returns the record of an episode, as it is now; the caller owns it. What no
-// door may show is left out: the key's hash, and a seed that is the task's own.
+// door may show is left out: the key's hash, a seed that is the task's own, and what
+// turns that were not handed out will add.
 func (g *Gateway) Episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error) {
 	rec, err := g.record(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	rec.KeyHash = ""
+	rec.View.Added = rec.View.Added[:min(len(rec.View.Added), rec.Turn())]
 	if g.seedIsHidden(rec.Digest, rec.Task) {
 		rec.Seed = 0
 	}

@@ -236,6 +236,11 @@ func TestNothingHidden(t *testing.T) {
 	see("POST", "/v1/episodes", `{"arena":"shop","task":"held","mode":"train"}`)
 	see("POST", "/v1/episodes", `{"arena":"shop","task":"held","mode":"eval","seed":1}`)
 	see("POST", "/v1/episodes", `{"arena":"shop","task":"held","mode":"eval"}`)
+	var ep astra.Episode
+	h.expect(&ep, 200, "GET", at, "")
+	if len(ep.View.Added) != 1 {
+		t.Errorf("the record tells what later turns add: %v", ep.View.Added)
+	}
 	see("POST", at+"/calls", `{"tool":"order","args":{}}`)
 	see("POST", at+"/calls", `{"tool":"stock","args":{"item":"ghost"}}`)
 	see("POST", at+"/fork", "")

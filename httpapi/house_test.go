@@ -101,6 +101,7 @@ func (r reply) problem(t testing.TB) httpapi.Problem {
 }
 
 // do sends a request straight to the handler, with the token unless edit takes it away.
+// Whatever comes back must be as the OpenAPI document says.
 func (h *house) do(method, path, body string, edit ...func(*http.Request)) reply {
 	h.t.Helper()
 	var in io.Reader
@@ -115,7 +116,11 @@ func (h *house) do(method, path, body string, edit ...func(*http.Request)) reply
 	}
 	w := httptest.NewRecorder()
 	h.handler.ServeHTTP(w, r)
-	return reply{w.Result(), w.Body.Bytes()}
+	got := reply{w.Result(), w.Body.Bytes()}
+	s, err := theSpec()
+	must(h.t, err)
+	s.check(h.t, method, path, got)
+	return got
 }
 
 // expect is do for what must succeed; it decodes the reply into v unless v is nil.
@@ -154,4 +159,12 @@ func (h *house) play(req gateway.OpenRequest, calls ...astra.Call) astra.Episode
 
 func look(item string) astra.Call {
 	return astra.Call{Tool: "stock", Args: json.RawMessage(`{"item":"` + item + `"}`)}
+}
+
+// at is a client of another server.
+func (h *house) at(url string) *client.Client {
+	h.t.Helper()
+	c, err := client.New(url, token, nil)
+	must(h.t, err)
+	return c
 }

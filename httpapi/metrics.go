@@ -73,7 +73,11 @@ var (
 )
 
 // Describe implements prometheus.Collector.
-func (s statsCollector) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(s, ch) }
+func (s statsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{arenasDesc, openDesc, liveDesc, openedDesc, scoredDesc, invalidDesc, callsDesc, failedDesc} {
+		ch <- d
+	}
+}
 
 // Collect implements prometheus.Collector.
 func (s statsCollector) Collect(ch chan<- prometheus.Metric) {

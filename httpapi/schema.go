@@ -44,9 +44,9 @@ func (s schemas) ofType(t reflect.Type) schema {
 	case reflect.Struct:
 		return s.component(t)
 	case reflect.Slice, reflect.Array:
-		return schema{"type": "array", "items": s.ofType(t.Elem())}
+		return schema{"type": "array", "items": s.member(t.Elem(), "")}
 	case reflect.Map:
-		return schema{"type": "object", "additionalProperties": s.ofType(t.Elem())}
+		return schema{"type": "object", "additionalProperties": s.member(t.Elem(), "")}
 	}
 	return basic(t.Kind())
 }
