@@ -60,11 +60,7 @@ func (a *api) upload(ctx context.Context, body io.Reader) (*astra.Arena, error) 
 }
 
 func (a *api) getArena(c echo.Context) error {
-	ref, err := path(c, "arena")
-	if err != nil {
-		return err
-	}
-	arena, err := a.eps.PublicArena(c.Request().Context(), ref)
+	arena, err := a.eps.PublicArena(c.Request().Context(), path(c, "arena"))
 	if err != nil {
 		return err
 	}
@@ -72,15 +68,11 @@ func (a *api) getArena(c echo.Context) error {
 }
 
 func (a *api) listTasks(c echo.Context) error {
-	ref, err := path(c, "arena")
-	if err != nil {
-		return err
-	}
 	split, err := oneOf(c, "split", splits...)
 	if err != nil {
 		return err
 	}
-	tasks, err := a.eps.Tasks(c.Request().Context(), ref, split)
+	tasks, err := a.eps.Tasks(c.Request().Context(), path(c, "arena"), split)
 	if err != nil {
 		return err
 	}
@@ -88,15 +80,8 @@ func (a *api) listTasks(c echo.Context) error {
 }
 
 func (a *api) getTask(c echo.Context) error {
-	ref, err := path(c, "arena")
-	if err != nil {
-		return err
-	}
-	id, err := path(c, "task")
-	if err != nil {
-		return err
-	}
-	tasks, err := a.eps.Tasks(c.Request().Context(), ref, "")
+	id := path(c, "task")
+	tasks, err := a.eps.Tasks(c.Request().Context(), path(c, "arena"), "")
 	if err != nil {
 		return err
 	}

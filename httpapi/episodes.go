@@ -22,7 +22,7 @@ var (
 	statuses = []astra.Status{astra.StatusOpen, astra.StatusSubmitted, astra.StatusScored, astra.StatusExpired, astra.StatusAborted, astra.StatusInvalid}
 )
 
-func episodeID(c echo.Context) astra.EpisodeID { return astra.EpisodeID(c.Param("id")) }
+func episodeID(c echo.Context) astra.EpisodeID { return astra.EpisodeID(path(c, "id")) }
 
 func (a *api) open(c echo.Context) error {
 	var body OpenBody

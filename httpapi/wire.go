@@ -100,16 +100,15 @@ func (a *api) buffer() *bytes.Buffer {
 }
 
 // path returns a path parameter; echo leaves it escaped where the request had it so.
-func path(c echo.Context, name string) (string, error) {
+func path(c echo.Context, name string) string {
 	raw := c.Param(name)
 	if c.Request().URL.RawPath == "" {
-		return raw, nil
+		return raw
 	}
-	s, err := url.PathUnescape(raw)
-	if err != nil {
-		return "", fmt.Errorf("%w: the path is not well escaped", errMalformed)
+	if s, err := url.PathUnescape(raw); err == nil {
+		return s
 	}
-	return s, nil
+	return raw // names nothing
 }
 
 // oneOf reads a query parameter that has a few values; absent is "".
