@@ -21,8 +21,15 @@ import (
 // stays there, since only there one file holds a whole commit.
 const valueThreshold = 1 << 20
 
+// Tables are of one size at every level; badger would double it at each. While it
+// compacts it pools up to eight buffers of twice the largest table. Measured with the default
+// options after 100,000 episodes at full speed: up to 500 MiB of heap, 23 MiB once it has
+// rested for 20 seconds, which is the memtable. Smaller tables would be too many memory maps
+// for a kernel's default limit of 65,530.
+const tableSize = 4 << 20
+
 func badgerOptions(dir string, o *Options) badger.Options {
-	return badger.DefaultOptions(filepath.Join(dir, "db")).
+	opts := badger.DefaultOptions(filepath.Join(dir, "db")).
 		WithLogger(badgerLog{o.Logger}).
 		WithMetricsEnabled(false). // they are global to the process
 		WithDetectConflicts(false).
@@ -35,7 +42,10 @@ func badgerOptions(dir string, o *Options) badger.Options {
 		WithBlockCacheSize(o.Cache).
 		WithIndexCacheSize(o.Cache).
 		WithNumCompactors(2).
-		WithNumGoroutines(2)
+		WithNumGoroutines(2).
+		WithBaseTableSize(tableSize)
+	opts.TableSizeMultiplier = 1
+	return opts
 }
 
 // openBadger opens the database after a look at what badger would pass over in silence,
