@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -80,7 +81,7 @@ func (g *Gateway) playGold(ctx context.Context, l *loaded, t *astra.Task, seed i
 	}
 	inst, err := l.start(ctx, w)
 	if err != nil {
-		return astra.Play{}, fmt.Errorf("the gold play does not start: %w", err)
+		return astra.Play{}, &hiddenError{"the world of the gold play does not start", err}
 	}
 	defer inst.Close()
 	var play astra.Play
@@ -89,7 +90,7 @@ func (g *Gateway) playGold(ctx context.Context, l *loaded, t *astra.Task, seed i
 	for i, c := range calls {
 		step, err := goldStep(ctx, l, inst, c, values)
 		if err != nil {
-			return play, fmt.Errorf("gold call %d does not play: %w", i+1, err)
+			return play, &hiddenError{fmt.Sprintf("gold call %d does not play", i+1), err}
 		}
 		step.Index, step.Turn = i+1, turns[i]
 		play.Steps, values = append(play.Steps, step), append(values, step.Result.Value)
@@ -126,7 +127,7 @@ func withState(ctx context.Context, l *loaded, inst Instance, play astra.Play) (
 	}
 	res, err := inst.State(ctx)
 	if err == nil && !res.OK() {
-		err = fmt.Errorf("state(): %s", res.Error)
+		err = &hiddenError{"the gold play has no state", errors.New(res.Error)}
 	}
 	play.State = res.Value
 	return play, err

@@ -191,7 +191,7 @@ func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Eve
 	if world == nil && len(history) == 0 {
 		if e.insts[o.Digest], err = e.arena.start(ctx, worldOf(&o, e.task)); err != nil {
 			delete(e.insts, o.Digest)
-			return refuse("the world of arena %s does not start: %v", o.Arena, err)
+			return fmt.Errorf("%w: %w", astra.ErrRefused, &hiddenError{"the world of arena " + o.Arena + " does not start", err})
 		}
 	}
 	e.rec = new(astra.Episode)

@@ -104,7 +104,7 @@ func (g *Gateway) settle(ctx context.Context, e *episode, s *astra.Submitted) (*
 			fault = se.Fault
 		}
 		g.count.invalid.Add(1)
-		g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "fault", fault, "reason", err)
+		g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "fault", fault, "reason", Causes(err))
 		ended := endedAs(astra.StatusInvalid, fault, clip(err.Error(), 2000))
 		return nil, errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, err), g.append(ctx, e, Synced, astra.Event{Submitted: s}, ended))
 	}
