@@ -26,7 +26,7 @@ func (s *Server) newAgentDoor(a astra.PublicArena) (*door, error) {
 		server.WithToolCapabilities(true),
 		server.WithPromptCapabilities(false),
 		server.WithResourceCapabilities(false, false),
-		server.WithToolFilter(s.inView),
+		server.WithToolFilter(s.filter),
 		server.WithHooks(hooks))
 	for _, t := range a.Tools {
 		m.AddTool(registered(t), s.callTool)
@@ -38,19 +38,26 @@ func (s *Server) newAgentDoor(a astra.PublicArena) (*door, error) {
 	return s.newDoor(m), nil
 }
 
-// inView is the one filter that both list and call obey.
-func (s *Server) inView(ctx context.Context, candidates []protocol.Tool) []protocol.Tool {
+// filter is the one filter that both list and call obey.
+func (s *Server) filter(ctx context.Context, candidates []protocol.Tool) []protocol.Tool {
 	q := requestFrom(ctx)
-	view, err := s.episodes.Tools(ctx, q.episode)
+	if q.calling == "" {
+		return s.listTools(ctx, q.episode)
+	}
+	in, err := s.inView(ctx, q.episode, q.calling)
 	if err != nil {
 		s.log.ErrorContext(ctx, "no view", "episode", q.episode, "error", err)
+	}
+	if !in {
 		return nil
 	}
-	if q.calling != "" {
-		if !hasTool(view, q.calling) {
-			return nil
-		}
-		return candidates
+	return candidates
+}
+
+func (s *Server) listTools(ctx context.Context, id astra.EpisodeID) []protocol.Tool {
+	view, err := s.episodes.Tools(ctx, id)
+	if err != nil {
+		s.log.ErrorContext(ctx, "no view", "episode", id, "error", err)
 	}
 	modern := server.IsModernRequest(ctx)
 	tools := make([]protocol.Tool, len(view))
@@ -58,10 +65,6 @@ func (s *Server) inView(ctx context.Context, candidates []protocol.Tool) []proto
 		tools[i] = present(t, modern)
 	}
 	return tools
-}
-
-func hasTool(view []astra.PublicTool, name string) bool {
-	return slices.ContainsFunc(view, func(t astra.PublicTool) bool { return t.Name == name })
 }
 
 // beforeCall notes what is called, and makes a distractor known to the library: those in

@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -49,10 +49,55 @@ func TestConformance(t *testing.T) {
 			suite := node(t, ctx, filepath.Join(nodeModules, "@modelcontextprotocol/conformance/dist/index.js"),
 				"server", "--url", web.URL+"/mcp", "--requirements", revision.name, "-o", t.TempDir())
 			out, err := suite.CombinedOutput()
-			t.Logf("%s", out)
-			_ = regexp.MustCompile
-			_ = strconv.Itoa
-			_ = err
+			r := readReport(string(out))
+			t.Logf("%s: %d of %d scored scenarios pass, %s checks; %d not scored, %d of them fail",
+				revision.name, len(r.passed), revision.scored, r.total, r.unscored, r.unscoredFailing)
+			if err != nil || len(r.passed) != revision.scored || len(r.failed) != 0 {
+				t.Errorf("exit: %v; failed: %v\n%s", err, r.failed, out)
+			}
 		})
 	}
+}
+
+// A report is what the suite prints at its end.
+type report struct {
+	passed, failed            []string // scored scenarios; one that checked nothing has failed
+	total                     string
+	unscored, unscoredFailing int
+}
+
+var (
+	scenarioLine = regexp.MustCompile(`^([✓✗]) (\S+): (\d+) passed, (\d+) failed$`)
+	unscoredLine = regexp.MustCompile(`^([✓✗]) (\S+) \(\S+\)$`)
+)
+
+func readReport(out string) report {
+	var r report
+	_, summary, _ := strings.Cut(out, "=== SUMMARY ===")
+	scored, rest, _ := strings.Cut(summary, "\nNot scored")
+	unscored := map[string]bool{}
+	for line := range strings.Lines(rest) {
+		if m := unscoredLine.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+			unscored[m[2]] = true
+			r.unscored++
+			if m[1] == "✗" {
+				r.unscoredFailing++
+			}
+		}
+	}
+	for line := range strings.Lines(scored) {
+		line = strings.TrimSpace(line)
+		if total, ok := strings.CutPrefix(line, "Total: "); ok {
+			r.total = total
+		}
+		m := scenarioLine.FindStringSubmatch(line)
+		switch {
+		case m == nil || unscored[m[2]]:
+		case m[1] == "✓" && m[3] != "0":
+			r.passed = append(r.passed, m[2])
+		default:
+			r.failed = append(r.failed, m[2])
+		}
+	}
+	return r
 }

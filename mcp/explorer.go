@@ -91,29 +91,32 @@ var (
 	errNotYours  = fmt.Errorf("episode: %w", astra.ErrNotFound)
 )
 
-// episode finds the episode that a call means: the one it names, if it is the caller's
-// own; else the one opened last in its session.
-func (x *explorers) episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error) {
+// mine finds the episode that a call means: the one it names, if it is the caller's own;
+// else the one opened last in its session.
+func (x *explorers) mine(ctx context.Context, id astra.EpisodeID) (astra.EpisodeID, error) {
 	q := requestFrom(ctx)
 	if id == "" {
 		if in := q.session(ctx); in != nil {
 			id = in.lastOpened()
 		}
 		if id == "" {
-			return nil, errNoEpisode
+			return "", errNoEpisode
 		}
 	}
-	ep, err := x.episodes.Episode(ctx, id)
+	err := x.isOwn(ctx, id, q.principal)
 	if errors.Is(err, astra.ErrNotFound) {
-		return nil, errNotYours // in the same words
+		err = errNotYours // whether there is such an episode or not
 	}
+	return id, err
+}
+
+// record is the record of the episode that a call means.
+func (x *explorers) record(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error) {
+	id, err := x.mine(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if ep.Mode != astra.Practice || ep.Principal != q.principal {
-		return nil, errNotYours
-	}
-	return ep, nil
+	return x.episodes.Episode(ctx, id)
 }
 
 // open starts an episode, which is from then on the one that its session means.
@@ -146,17 +149,28 @@ func (x *explorers) callTool(ctx context.Context, r protocol.CallToolRequest) (*
 }
 
 func (x *explorers) callIn(ctx context.Context, id astra.EpisodeID, c astra.Call) *protocol.CallToolResult {
-	ep, err := x.episode(ctx, id)
-	if errors.Is(err, errNoEpisode) && x.arena != "" && requestFrom(ctx).session(ctx) != nil {
-		var o *gateway.Opening
-		if o, err = x.open(ctx, gateway.OpenRequest{Arena: x.arena}); err == nil {
-			return x.call(ctx, o.Episode, c)
-		}
+	id, err := x.mine(ctx, id)
+	if in := requestFrom(ctx).session(ctx); errors.Is(err, errNoEpisode) && x.arena != "" && in != nil {
+		id, err = x.playFreely(ctx, in)
 	}
 	if err != nil {
 		return x.explorerError(err)
 	}
-	return x.call(ctx, ep.Episode, c)
+	return x.call(ctx, id, c)
+}
+
+// playFreely opens the episode of a session that has none, once.
+func (x *explorers) playFreely(ctx context.Context, in *session) (astra.EpisodeID, error) {
+	in.opening.Lock()
+	defer in.opening.Unlock()
+	if id := in.lastOpened(); id != "" {
+		return id, nil
+	}
+	o, err := x.open(ctx, gateway.OpenRequest{Arena: x.arena})
+	if err != nil {
+		return "", err
+	}
+	return o.Episode, nil
 }
 
 // explorerError is toolError, and knows what only explorers can do wrong.
@@ -260,11 +274,11 @@ type turnArgs struct {
 }
 
 func (x *explorers) episodeTurn(ctx context.Context, in turnArgs) (*gateway.NextTurn, error) {
-	ep, err := x.episode(ctx, in.Episode)
+	id, err := x.mine(ctx, in.Episode)
 	if err != nil {
 		return nil, err
 	}
-	return x.episodes.Turn(ctx, ep.Episode, in.Reply)
+	return x.episodes.Turn(ctx, id, in.Reply)
 }
 
 type submitArgs struct {
@@ -279,15 +293,15 @@ type submitted struct {
 }
 
 func (x *explorers) episodeSubmit(ctx context.Context, in submitArgs) (*submitted, error) {
-	ep, err := x.episode(ctx, in.Episode)
+	id, err := x.mine(ctx, in.Episode)
 	if err != nil {
 		return nil, err
 	}
-	score, err := x.episodes.Submit(ctx, ep.Episode, astra.Submitted{Answer: in.Answer})
+	score, err := x.episodes.Submit(ctx, id, astra.Submitted{Answer: in.Answer})
 	if err != nil {
 		return nil, err
 	}
-	return &submitted{ep.Episode, score != nil, showScore(score)}, nil
+	return &submitted{id, score != nil, showScore(score)}, nil
 }
 
 type statusArgs struct {
@@ -295,9 +309,9 @@ type statusArgs struct {
 }
 
 func (x *explorers) episodeStatus(ctx context.Context, in statusArgs) (*transcript, error) {
-	ep, err := x.episode(ctx, in.Episode)
+	ep, err := x.record(ctx, in.Episode)
 	if err != nil {
 		return nil, err
 	}
-	return x.Server.transcript(ctx, ep)
+	return x.transcript(ctx, ep)
 }

@@ -78,7 +78,6 @@ func (f *fixtures) contentTools() {
 	f.fixed("test_multiple_content_types", "Returns text, an image and a resource.",
 		protocol.NewTextContent("Multiple content types test:"), protocol.NewImageContent(onePixel, "image/png"), mixed)
 	f.fixed("test_reconnection", "Returns text.", protocol.NewTextContent("reconnected"))
-	f.fixed("json_schema_2020_12_tool_unused", "Returns text.", protocol.NewTextContent("ok"))
 	f.add("json_schema_2020_12_tool", "Tool with JSON Schema 2020-12 features", jsonSchema, func(context.Context, protocol.CallToolRequest) (*protocol.CallToolResult, error) {
 		return said("ok"), nil
 	})

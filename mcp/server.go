@@ -55,9 +55,7 @@ type Server struct {
 	doors     *doors
 	listeners *listeners
 	recent    *recent
-
-	mu     sync.Mutex
-	arenas map[astra.EpisodeID]string // reference of the arena of an agent's episode
+	known     *known
 }
 
 // New returns the doors to eps.
@@ -82,7 +80,7 @@ func New(eps Episodes, opts *Options) (*Server, error) {
 		doors:        newDoors(maxDoors),
 		listeners:    newListeners(),
 		recent:       newRecent(),
-		arenas:       map[astra.EpisodeID]string{},
+		known:        newKnown(),
 	}, nil
 }
 
@@ -126,20 +124,10 @@ func (s *Server) bindAgent(r *http.Request) (*door, party, error) {
 	return d, party{principal: "agent:" + string(id), episode: id}, err
 }
 
-// maxKnown bounds the episodes whose arena is remembered; it is a cache.
-const maxKnown = 65536
-
 func (s *Server) agentDoorOf(ctx context.Context, id astra.EpisodeID) (*door, error) {
-	s.mu.Lock()
-	ref, known := s.arenas[id]
-	s.mu.Unlock()
-	if !known {
-		ep, err := s.episodes.Episode(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		ref = ep.Arena + "@" + string(ep.Digest)
-		s.remember(id, ref)
+	ref, err := s.arenaOf(ctx, id)
+	if err != nil {
+		return nil, err
 	}
 	return s.doors.get(doorKey{"agent", ref}, func() (*door, error) {
 		a, err := s.episodes.PublicArena(context.WithoutCancel(ctx), ref)
@@ -148,15 +136,6 @@ func (s *Server) agentDoorOf(ctx context.Context, id astra.EpisodeID) (*door, er
 		}
 		return s.newAgentDoor(a)
 	})
-}
-
-func (s *Server) remember(id astra.EpisodeID, ref string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.arenas) >= maxKnown {
-		clear(s.arenas)
-	}
-	s.arenas[id] = ref
 }
 
 // explorer is the principal of everybody who has the token.

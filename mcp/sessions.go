@@ -32,7 +32,8 @@ type sessions struct {
 
 // A session is what a legacy session, or the stdio process, remembers.
 type session struct {
-	owner string
+	owner   string
+	opening sync.Mutex // held while free play is opened for want of an episode
 
 	mu   sync.Mutex
 	last astra.EpisodeID // the episode opened last, in whose stead no id need be given

@@ -85,7 +85,7 @@ func (x *explorers) view(ctx context.Context, uri string) (any, error) {
 	case len(part) == 4 && part[0] == "arenas" && part[2] == "tasks" && x.shows(part[1]):
 		return x.task(ctx, part[1], part[3])
 	case len(part) == 2 && part[0] == "episodes" && part[1] != "":
-		ep, err := x.episode(ctx, astra.EpisodeID(part[1]))
+		ep, err := x.record(ctx, astra.EpisodeID(part[1]))
 		if err != nil {
 			return nil, err
 		}
@@ -149,7 +149,7 @@ func (x *explorers) playPrompt(ctx context.Context, r protocol.GetPromptRequest)
 }
 
 func (x *explorers) explainPrompt(ctx context.Context, r protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-	ep, err := x.episode(ctx, astra.EpisodeID(r.Params.Arguments["episode"]))
+	ep, err := x.record(ctx, astra.EpisodeID(r.Params.Arguments["episode"]))
 	if errors.Is(err, errNoEpisode) {
 		return nil, errNoEpisode
 	}
