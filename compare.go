@@ -164,7 +164,7 @@ func (s *sameness) number(v *value) (string, bool) {
 func (s *sameness) sameNumber(want, got string) bool {
 	w, _ := strconv.ParseFloat(want, 64)
 	g, _ := strconv.ParseFloat(got, 64)
-	if s.Tolerance == 0 && (math.Abs(w) > 1<<53 || math.Abs(g) > 1<<53) {
+	if s.Tolerance == 0 && (math.Abs(w) >= 1<<53 || math.Abs(g) >= 1<<53) {
 		if wi, gi := wholeNumber(want), wholeNumber(got); wi != nil && gi != nil {
 			return wi.Cmp(gi) == 0
 		}

@@ -374,16 +374,15 @@ func fromMapping(n *yaml.Node, v *value, depth int) *BundleError {
 	v.kind, v.items = objectKind, make([]value, 0, len(n.Content)/2)
 	var seen keySet
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		var key value
-		if err := fromYAML(n.Content[i], &key, maxYAMLDepth); err != nil {
+		key, name := n.Content[i], n.Content[i].Value
+		if key.Kind == yaml.SequenceNode || key.Kind == yaml.MappingNode || key.Tag == "!!merge" {
+			return refusal("", key.Line, "use text as keys", "a key that is not plain text")
+		}
+		if err := fromYAML(key, new(value), depth+1); err != nil {
 			return err
 		}
-		if key.kind == listKind || key.kind == objectKind || n.Content[i].Tag == "!!merge" {
-			return refusal("", key.line, "use text as keys", "a key that is not plain text")
-		}
-		name := n.Content[i].Value
 		if !seen.add(v.keys, name) {
-			return refusal("", key.line, "keep one", "the key %s comes twice", clip(name))
+			return refusal("", key.Line, "keep one", "the key %s comes twice", clip(name))
 		}
 		v.keys, v.items = append(v.keys, name), append(v.items, value{})
 		if err := fromYAML(n.Content[i+1], &v.items[len(v.items)-1], depth+1); err != nil {
