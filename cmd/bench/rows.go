@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+)
+
+var (
+	getUser     = json.RawMessage(`{"id":"u42"}`)
+	createOrder = json.RawMessage(`{"user":"u1","total":5}`)
+)
+
+// good turns a failed result into an error: a figure of failures is no figure.
+func good(res astra.Result, err error) error {
+	if err == nil && !res.OK() {
+		err = fmt.Errorf("a call failed: %s", res.Error)
+	}
+	return err
+}
+
+func sandboxRows(ctx context.Context, l *lab) ([]row, error) {
+	var open []gateway.Instance
+	closeAll := func() {
+		for _, i := range open {
+			i.Close()
+		}
+		open = open[:0]
+	}
+	start, err := measure(l.n(20000), func(i int) error {
+		inst, err := l.start(ctx)
+		if err != nil {
+			return err
+		}
+		if open = append(open, inst); len(open) == 8 {
+			closeAll()
+		}
+		return nil
+	})
+	closeAll()
+	if err != nil {
+		return nil, err
+	}
+	cycles, err := l.cycles(ctx, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	inst, err := l.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer inst.Close()
+	bare, err := measure(l.n(50000), func(int) error { return good(inst.Call(ctx, "get_user", getUser)) })
+	if err != nil {
+		return nil, err
+	}
+	tool := l.arena.Tool("get_user")
+	checked, err := measure(l.n(50000), func(int) error { return l.checkedCall(ctx, tool, inst) })
+	return []row{
+		judged("start an instance (recycled, close included every 8)", start.String(), "≤ 2 p50, ≤ 10 p99 µs", start.at(.5) <= 2 && start.at(.99) <= 10),
+		judged("start + call + close, all cores", fmt.Sprintf("%.0f/s", cycles), "≥ 100,000/s", cycles >= 100_000),
+		info("tool call in the sandbox, no validation", bare.String()),
+		judged("tool call with validation of arguments and result", checked.String(), "≤ 8 µs p50", checked.at(.5) <= 8),
+	}, err
+}
+
+func (l *lab) checkedCall(ctx context.Context, tool *astra.Tool, inst gateway.Instance) error {
+	if err := tool.CheckArgs(getUser); err != nil {
+		return err
+	}
+	res, err := inst.Call(ctx, tool.Name, getUser)
+	if err := good(res, err); err != nil {
+		return err
+	}
+	return tool.CheckResult(res.Value)
+}
+
+func (l *lab) cycles(ctx context.Context, workers int) (float64, error) {
+	n := l.n(50000)
+	var wg sync.WaitGroup
+	var failed atomic.Pointer[error]
+	t := time.Now()
+	for range workers {
+		wg.Go(func() {
+			for range n {
+				inst, err := l.start(ctx)
+				if err == nil {
+					err = good(inst.Call(ctx, "create_order", createOrder))
+					inst.Close()
+				}
+				if err != nil {
+					failed.Store(&err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return 0, *err
+	}
+	return since(t, n*workers), nil
+}
+
+// privateDirty is the process's own written memory in KiB, mappings included.
+func privateDirty() (float64, error) {
+	b, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0, fmt.Errorf("memory is read from the kernel: %w", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "Private_Dirty:"); ok {
+			return strconv.ParseFloat(strings.Fields(v)[0], 64)
+		}
+	}
+	return 0, fmt.Errorf("the kernel does not tell private memory")
+}
+
+func memoryRows(ctx context.Context, l *lab) ([]row, error) {
+	n := l.n(4000)
+	heap()
+	before, err := privateDirty()
+	if err != nil {
+		return []row{info("memory per live JavaScript episode", err.Error())}, nil
+	}
+	live := make([]gateway.Instance, n)
+	for i := range live {
+		if live[i], err = l.start(ctx); err != nil {
+			return nil, err
+		}
+		if err := good(live[i].Call(ctx, "create_order", createOrder)); err != nil {
+			return nil, err
+		}
+		if err := good(live[i].Call(ctx, "get_user", getUser)); err != nil {
+			return nil, err
+		}
+	}
+	heap()
+	after, err := privateDirty()
+	for _, i := range live {
+		i.Close()
+	}
+	each := (after - before) / float64(n)
+	return []row{judged("memory per live JavaScript episode, two calls in", fmt.Sprintf("%.0f KiB", each), "≤ 140 KiB", each <= 140)}, err
+}
+
+func forkRows(ctx context.Context, l *lab) ([]row, error) {
+	small, err := l.forkTimes(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	large, err := l.forkTimes(ctx, json.RawMessage(`{"mb":6}`))
+	return []row{
+		judged("fork of a running episode, five calls in", small.String(), "≤ 50 µs p50", small.at(.5) <= 50),
+		judged("the same with 6 MiB more in its world", large.String(), "≤ 150 µs p50", large.at(.5) <= 150),
+	}, err
+}
+
+func (l *lab) forkTimes(ctx context.Context, scenario json.RawMessage) (times, error) {
+	inst, err := l.program.Start(ctx, gateway.World{Seed: 1, Now: astra.DefaultNow, Scenario: scenario})
+	if err != nil {
+		return nil, err
+	}
+	defer inst.Close()
+	for range 5 {
+		if err := good(inst.Call(ctx, "create_order", createOrder)); err != nil {
+			return nil, err
+		}
+	}
+	var forks []gateway.Instance
+	ts, err := measure(l.n(2000), func(i int) error {
+		fork, err := inst.Fork(ctx)
+		forks = append(forks, fork)
+		return err
+	})
+	for _, f := range forks {
+		if f != nil {
+			f.Close()
+		}
+	}
+	return ts, err
+}
+
+func verdictRows(ctx context.Context, l *lab) ([]row, error) {
+	if err := l.judge.Check(l.arena, true); err != nil {
+		return nil, err
+	}
+	inst, err := l.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer inst.Close()
+	ev := astra.Evidence{Arena: l.arena, Task: &l.arena.Tasks[0], Turns: []astra.Turn{{Index: 1}}}
+	calls, _ := ev.Task.GoldCalls()
+	for i, c := range calls {
+		res, err := inst.Call(ctx, c.Tool, c.Args)
+		if err := good(res, err); err != nil {
+			return nil, err
+		}
+		ev.Steps = append(ev.Steps, astra.Step{Index: i + 1, Turn: 1, Tool: c.Tool, Args: c.Args, Result: res})
+	}
+	if ev.State, err = inst.State(ctx); err != nil {
+		return nil, err
+	}
+	ts, err := measure(l.n(20000), func(int) error {
+		score, err := l.judge.Score(ctx, ev)
+		if err == nil && score.Reward != 1 {
+			err = fmt.Errorf("gold scores %v", score.Reward)
+		}
+		return err
+	})
+	return []row{judged("verdict for a task of 5 sub-tasks and a verifier", ts.String(), "≤ 50 µs p50", ts.at(.5) <= 50)}, err
+}
+
+// manyRows holds many episodes open, most of them out of memory, and calls them at random.
+func manyRows(ctx context.Context, l *lab) ([]row, error) {
+	n := l.n(20000)
+	h, err := l.house(ctx, "many", &gateway.Options{MaxOpen: n + 1, MaxLive: 1000})
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	before := heap()
+	ids, err := h.openAll(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	resting := (heap() - before) / float64(n) / 1024
+	rng := rand.New(rand.NewPCG(1, 2))
+	ts, err := measure(l.n(20000), func(int) error {
+		_, err := h.Call(ctx, ids[rng.IntN(n)], astra.Call{Tool: "get_user", Args: getUser})
+		return err
+	})
+	return []row{
+		judged("Go heap per open episode, 19 of 20 resting", fmt.Sprintf("%.1f KiB", resting), "≤ 8 KiB", resting <= 8),
+		info(fmt.Sprintf("call at random among %d open (wakes by replay)", n), ts.String()),
+	}, err
+}
+
+// openAll opens n episodes, many at once: durable opens share their wait for the disk.
+func (h *house) openAll(ctx context.Context, n int) ([]astra.EpisodeID, error) {
+	ids := make([]astra.EpisodeID, n)
+	return ids, inParallel(64, n, func(i int) error {
+		o, err := h.Open(ctx, gateway.OpenRequest{Arena: "bench", Task: "five", Mode: astra.Train})
+		if err == nil {
+			ids[i] = o.Episode
+		}
+		return err
+	})
+}
+
+// inParallel does f(0) … f(n-1) on so many goroutines and returns the first error.
+func inParallel(workers, n int, f func(i int) error) error {
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n && failed.Load() == nil; i = int(next.Add(1)) - 1 {
+				if err := f(i); err != nil {
+					failed.Store(&err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func heapRows(ctx context.Context, l *lab) ([]row, error) {
+	h, err := l.house(ctx, "heap", &gateway.Options{KeyGrace: time.Nanosecond})
+	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	n := l.n(50000)
+	cycle := func() error {
+		return inParallel(64, n, func(int) error {
+			o, err := h.Open(ctx, gateway.OpenRequest{Arena: "bench", Task: "five", Mode: astra.Train})
+			if err != nil {
+				return err
+			}
+			return h.Abort(ctx, o.Episode, "bench")
+		})
+	}
+	if err := cycle(); err != nil {
+		return nil, err
+	}
+	if err := h.Sweep(ctx); err != nil {
+		return nil, err
+	}
+	before := heap()
+	if err := cycle(); err != nil {
+		return nil, err
+	}
+	if err := h.Sweep(ctx); err != nil {
+		return nil, err
+	}
+	grown := (heap() - before) / 1024
+	perEpisode := grown * 1024 / float64(n)
+	return []row{judged(fmt.Sprintf("heap after %d more episodes opened and closed", n), fmt.Sprintf("%+.0f KiB (%.0f B each)", grown, perEpisode), "no growth (< 16 B each)", perEpisode < 16)}, nil
+}
+
+func postJSON(client poster, url string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return client.post(url, bytes.NewReader(body), out)
+}
