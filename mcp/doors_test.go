@@ -362,4 +362,3 @@ func FuzzBody(f *testing.F) {
 		}
 	})
 }
-

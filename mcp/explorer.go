@@ -257,7 +257,7 @@ func (x *explorers) episodeOpen(ctx context.Context, in openArgs) (*opened, erro
 	if err != nil {
 		return nil, err
 	}
-	return &opened{o.Episode, o.Arena, o.Task.ID, o.Task.Title, o.Message, list(o.Task.Tools), o.Expires.UTC().Format(time.RFC3339)}, nil
+	return &opened{o.Episode, o.Arena, o.Task.ID, line(o.Task.Title, maxTitle), o.Message, list(o.Task.Tools), o.Expires.UTC().Format(time.RFC3339)}, nil
 }
 
 // list is a list that is never null.

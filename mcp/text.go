@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -50,6 +51,26 @@ func orName(title, name string) string {
 		return t
 	}
 	return name
+}
+
+// cleanArena returns a view whose texts are fit to be shown; the view itself is shared.
+func cleanArena(a astra.PublicArena) astra.PublicArena {
+	a.Title, a.Description = orName(a.Title, a.Name), clean(a.Description)
+	a.Domain, a.License, a.Version = line(a.Domain, maxTitle), line(a.License, maxTitle), line(a.Version, maxTitle)
+	a.Tools = slices.Clone(a.Tools)
+	for i := range a.Tools {
+		t := &a.Tools[i]
+		t.Title, t.Description = orName(t.Title, t.Name), clean(t.Description)
+	}
+	return a
+}
+
+func cleanTasks(of []astra.PublicTask) []astra.PublicTask {
+	tasks := list(slices.Clone(of))
+	for i := range tasks {
+		tasks[i].Title = line(tasks[i].Title, maxTitle)
+	}
+	return tasks
 }
 
 func agentInstructions(a astra.PublicArena) string {

@@ -156,9 +156,8 @@ func (x *explorers) describe(ctx context.Context, ref string, from int) (*descri
 		return nil, err
 	}
 	from = min(max(from, 0), len(tasks))
-	page := list(tasks[from:min(from+maxTasks, len(tasks))])
-	a.Title, a.Description = orName(a.Title, a.Name), clean(a.Description)
-	return &description{Arena: a, Tasks: page, Total: len(tasks)}, nil
+	page := tasks[from:min(from+maxTasks, len(tasks))]
+	return &description{Arena: cleanArena(a), Tasks: cleanTasks(page), Total: len(tasks)}, nil
 }
 
 type callArgs struct {

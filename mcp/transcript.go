@@ -34,6 +34,7 @@ func (s *Server) transcript(ctx context.Context, ep *astra.Episode) (*transcript
 	if err != nil {
 		return nil, err
 	}
+	task.Title = line(task.Title, maxTitle)
 	t := &transcript{Episode: ep.Episode, Arena: ep.Arena, Status: ep.Status, Task: task, Calls: []callRecord{}}
 	for _, step := range ep.Steps {
 		t.Calls = append(t.Calls, callRecord{step.Index, step.Turn, step.Tool, step.Args, step.Result.Value, step.Result.Error})

@@ -109,7 +109,7 @@ func (x *explorers) task(ctx context.Context, ref, id string) (*astra.PublicTask
 	if i < 0 {
 		return nil, astra.ErrNotFound
 	}
-	return &tasks[i], nil
+	return &cleanTasks(tasks[i : i+1])[0], nil
 }
 
 // addPrompts offers explorers what to begin with.
