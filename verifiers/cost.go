@@ -1,0 +1,279 @@
+package verifiers
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/overloads"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
+	"github.com/google/cel-go/interpreter"
+
+	"github.com/astra-arenas/astra"
+)
+
+// Limits on what verifiers read, in bytes, and on what they may cost, in units of CEL's
+// cost model. MaxCost lets a verifier go through one list of the state for each element of
+// another, both at their limits, but not through a third for each pair.
+const (
+	MaxAnswer = 64 << 10
+	MaxState  = 1 << 20
+	MaxCost   = 1_000_000_000 // estimated at load, for one task's inputs at their limits
+	RunCost   = 20_000_000    // spent by one score
+)
+
+// sizes bounds the inputs of one task's verifiers. It estimates as CEL's checker asks.
+type sizes struct {
+	steps, goldSteps, turns uint64 // how many
+	value                   uint64 // bytes of a step's value or arguments
+	prompt, scenario        uint64 // the longest; bytes
+}
+
+func newSizes(a *astra.Arena, t *astra.Task) sizes {
+	s := sizes{steps: uint64(t.Calls()), turns: uint64(len(t.Turns)), value: uint64(resultLimit(a)), scenario: uint64(len(t.Scenario))}
+	for _, turn := range t.Gold {
+		s.goldSteps += uint64(len(turn))
+	}
+	for _, turn := range t.Turns {
+		s.prompt = max(s.prompt, uint64(len(turn.Prompt)))
+	}
+	return s
+}
+
+func resultLimit(a *astra.Arena) int64 {
+	if a.Limits.Result > 0 {
+		return a.Limits.Result
+	}
+	return astra.DefaultLimits.Result
+}
+
+// A document (a step's value, the state) at its limit of n bytes is taken to be spread
+// evenly: any collection in it has n/element elements, and these have element bytes. More
+// would refuse every loop within a loop; the guards and RunCost see to the documents that are otherwise.
+const element = 256
+
+// EstimateSize bounds what CEL cannot know the size of: characters of text, elements of
+// anything else.
+func (s sizes) EstimateSize(node checker.AstNode) *checker.SizeEstimate {
+	switch node.Type().Kind() {
+	case types.StringKind, types.BytesKind:
+		n, _ := s.bound(node.Path())
+		return &checker.SizeEstimate{Max: n}
+	case types.ListKind, types.MapKind, types.DynKind, types.AnyKind:
+		n, rest := s.bound(node.Path())
+		switch {
+		case rest == nil: // a list of its own, not a document
+		case slices.ContainsFunc(rest, func(p string) bool { return strings.HasPrefix(p, "@") }):
+			n = element
+		default:
+			n = max(element, n/element)
+		}
+		return &checker.SizeEstimate{Max: n}
+	}
+	return nil
+}
+
+// bound is the size of what holds a path: a list of ours (rest is nil), or the text or
+// document that rest leads into.
+func (s sizes) bound(path []string) (n uint64, rest []string) {
+	if len(path) == 0 {
+		return MaxState, []string{}
+	}
+	rest = path[1:]
+	switch path[0] {
+	case "answer":
+		return MaxAnswer, rest
+	case "step":
+		return s.step(rest)
+	case "steps":
+		return s.list(rest, s.steps)
+	case "gold":
+		if len(rest) > 0 && rest[0] == "steps" {
+			return s.list(rest[1:], s.goldSteps)
+		}
+	case "turns":
+		if len(rest) == 0 {
+			return s.turns, nil
+		}
+		return max(MaxAnswer, s.prompt), []string{}
+	case "task":
+		return s.task(rest)
+	}
+	return MaxState, rest // state, gold.state, and whatever has no path: json(…).x
+}
+
+// list bounds a list of steps or what is in one.
+func (s sizes) list(path []string, n uint64) (uint64, []string) {
+	if len(path) == 0 {
+		return n, nil
+	}
+	return s.step(path[1:])
+}
+
+func (s sizes) step(path []string) (uint64, []string) {
+	if len(path) == 0 {
+		return s.value, []string{}
+	}
+	if path[0] == "tool" {
+		return 64, []string{}
+	}
+	return s.value, path[1:]
+}
+
+func (s sizes) task(path []string) (uint64, []string) {
+	switch {
+	case len(path) == 0:
+	case path[0] == "prompts" && len(path) == 1:
+		return s.turns, nil
+	case path[0] == "prompts":
+		return s.prompt, []string{}
+	case path[0] == "scenario":
+		return s.scenario, path[1:]
+	}
+	return 1024, []string{} // id, title, split
+}
+
+// EstimateCallCost estimates the functions whose cost CEL does not know, or knows too low.
+func (s sizes) EstimateCallCost(function, overload string, target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	size := func(i int) checker.SizeEstimate {
+		if c := args[i].ComputedSize(); c != nil {
+			return *c
+		}
+		if c := s.EstimateSize(args[i]); c != nil {
+			return *c
+		}
+		return checker.SizeEstimate{Max: 1}
+	}
+	upTo := func(n float64) *checker.CallEstimate {
+		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: units(n)}}
+	}
+	switch overload {
+	case "astra_normalize", "astra_json":
+		n := size(0).Max
+		e := upTo(linear(float64(n)))
+		e.ResultSize = &checker.SizeEstimate{Max: max(element, n/element)}
+		if overload == "astra_normalize" {
+			e.ResultSize.Max = times(n, 18) // NFKC can make one character eighteen
+		}
+		return e
+	case "astra_number", "astra_date":
+		return upTo(5)
+	case "astra_approx", "astra_approx_tolerance":
+		return upTo(10)
+	case "astra_similar":
+		return upTo(similarCost(float64(size(0).Max), float64(size(1).Max)))
+	case "astra_set_f1":
+		return upTo(setCost(float64(size(0).Max), float64(size(1).Max)))
+	case "string_format":
+		return formatEstimate(target, args[0])
+	}
+	return nil
+}
+
+// formatEstimate refuses to format text that was itself computed: formatting a text
+// twice over in a chain would double its size with each link.
+func formatEstimate(target *checker.AstNode, list checker.AstNode) *checker.CallEstimate {
+	unbounded := &checker.CallEstimate{CostEstimate: checker.UnknownCostEstimate()}
+	if target == nil || (*target).Expr().Kind() != ast.LiteralKind || list.Expr().Kind() != ast.ListKind {
+		return unbounded
+	}
+	for _, e := range list.Expr().AsList().Elements() {
+		switch e.Kind() {
+		case ast.LiteralKind, ast.IdentKind, ast.SelectKind:
+		default:
+			return unbounded
+		}
+	}
+	n := uint64(list.Expr().AsList().Size()+1) * MaxState
+	return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: units(linear(float64(n)))}, ResultSize: &checker.SizeEstimate{Max: n}}
+}
+
+func linear(n float64) float64 { return 1 + n/10 }
+
+func similarCost(a, b float64) float64 {
+	return linear(min(a, 64*MaxSimilar)) + linear(min(b, 64*MaxSimilar)) + min(a, MaxSimilar)*min(b, MaxSimilar)/10
+}
+
+func setCost(a, b float64) float64 {
+	a, b = min(a, MaxSet), min(b, MaxSet)
+	return 1 + 10*(a+b) + 20*a*b
+}
+
+func units(f float64) uint64 {
+	if f >= math.MaxInt64 {
+		return math.MaxUint64
+	}
+	return uint64(math.Ceil(f))
+}
+
+func times(a, b uint64) uint64 {
+	if a > math.MaxUint64/b {
+		return math.MaxUint64
+	}
+	return a * b
+}
+
+// trackers charge at run time what EstimateCallCost estimates, from the real sizes. Making
+// text or comparing collections is charged in full, so that RunCost bounds memory too.
+func trackers() []interpreter.CostTrackerOption {
+	size := func(v ref.Val) float64 {
+		if s, ok := v.(traits.Sizer); ok {
+			if n, ok := s.Size().(types.Int); ok {
+				return float64(n)
+			}
+		}
+		return 1
+	}
+	charge := func(f func(args []ref.Val, result ref.Val) float64) interpreter.FunctionTracker {
+		return func(args []ref.Val, result ref.Val) *uint64 {
+			c := units(f(args, result))
+			return &c
+		}
+	}
+	on := interpreter.OverloadCostTracker
+	scan := charge(func(a []ref.Val, _ ref.Val) float64 { return linear(size(a[0])) })
+	few := charge(func([]ref.Val, ref.Val) float64 { return 5 })
+	built := charge(func(_ []ref.Val, r ref.Val) float64 { return linear(4 * size(r)) })
+	equal := charge(func(a []ref.Val, _ ref.Val) float64 { return 1 + min(weight(a[0]), weight(a[1])) })
+	return []interpreter.CostTrackerOption{
+		on("astra_normalize", scan), on("astra_json", scan), on("astra_number", few), on("astra_date", few),
+		on("astra_approx", few), on("astra_approx_tolerance", few),
+		on("astra_similar", charge(func(a []ref.Val, _ ref.Val) float64 { return similarCost(size(a[0]), size(a[1])) })),
+		on("astra_set_f1", charge(func(a []ref.Val, _ ref.Val) float64 { return setCost(size(a[0]), size(a[1])) })),
+		on("string_format", built), on(overloads.AddString, built), on(overloads.AddBytes, built),
+		on(overloads.Equals, equal), on(overloads.NotEquals, equal),
+	}
+}
+
+// weight is what going through a value costs: unlike its size it counts what is inside.
+// To count takes about as long as to compare, and happens once for each comparison.
+func weight(v ref.Val) float64 {
+	sum := 1.0
+	switch v := v.(type) {
+	case types.String:
+		return sum + float64(len(v))/10
+	case types.Bytes:
+		return sum + float64(len(v))/10
+	case *dict:
+		for _, k := range v.keys {
+			sum += weight(v.values[k])
+		}
+	case *object:
+		for _, name := range structs[v.shape.TypeName()].names {
+			sum += weight(v.get(name))
+		}
+	case traits.Lister:
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			sum += weight(it.Next())
+		}
+	case traits.Sizer: // a map that an expression made: no deeper than its text
+		if n, ok := v.Size().(types.Int); ok {
+			sum += float64(n)
+		}
+	}
+	return sum
+}
