@@ -3,10 +3,14 @@
 package examples_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -106,6 +110,66 @@ func TestDetoursLeaveTheWorldAlone(t *testing.T) {
 			t.Errorf("recall %v, reward %v, want 1 and less than 1", score.Recall, score.Reward)
 		}
 	})
+}
+
+// TestRandomCallsFailInWords makes calls that fit the schemas and mean nothing. They may
+// fail, but with an exception that the author wrote: it names a remedy, and the agent pays for
+// no bug of the tools.
+func TestRandomCallsFailInWords(t *testing.T) {
+	const calls = 50 // of each tool, which is within an episode's budget
+	g := serve(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, a := range g.Arenas() {
+		p := &player{g: g, arena: a}
+		for i := range a.Tools {
+			tool := &a.Tools[i]
+			o, err := g.Open(t.Context(), gateway.OpenRequest{Arena: a.Name})
+			must(t, err)
+			p.id = o.Episode
+			for range calls {
+				args, err := agent.Arguments(rng, tool.Input)
+				must(t, err)
+				step := p.call(t, tool.Name, args)
+				if why := step.Result.Error; why != "" && !strings.HasPrefix(why, "Error: ") || step.Result.Breach {
+					t.Errorf("%s %s(%s) failed with %q", a.Name, tool.Name, args, why)
+				}
+			}
+		}
+	}
+}
+
+// TestTutorial plays the arena that the README writes step by step.
+func TestTutorial(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	must(t, err)
+	var task bytes.Buffer
+	must(t, json.Compact(&task, block(t, readme, "json")))
+	b, err := astra.NewBundle([]astra.File{
+		{Path: "arena.yaml", Data: block(t, readme, "yaml")},
+		{Path: "tools.js", Data: block(t, readme, "js")},
+		{Path: "tasks.jsonl", Data: task.Bytes()},
+	})
+	must(t, err)
+	g := serve(t)
+	a, err := g.AddArena(t.Context(), b)
+	must(t, err)
+	o, err := g.Open(t.Context(), gateway.OpenRequest{Arena: a.Name, Task: a.Tasks[0].ID})
+	must(t, err)
+	p := &player{g: g, arena: a, task: &a.Tasks[0], id: o.Episode}
+	if score := p.gold(t, ""); score.Reward != 1 {
+		t.Errorf("reward %v, want 1: %s", score.Reward, indent(score))
+	}
+}
+
+// block returns the first block of a language in a Markdown text.
+func block(t *testing.T, text []byte, language string) []byte {
+	t.Helper()
+	_, after, ok := bytes.Cut(text, []byte("```"+language+"\n"))
+	code, _, closed := bytes.Cut(after, []byte("```"))
+	if !ok || !closed {
+		t.Fatalf("README.md has no block of %s", language)
+	}
+	return code
 }
 
 // serve starts a gateway over all the example arenas: some tasks have tools of another as
