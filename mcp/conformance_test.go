@@ -101,3 +101,11 @@ func readReport(out string) report {
 	}
 	return r
 }
+
+// needModule skips a test whose npm package is not installed.
+func needModule(t *testing.T, name string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(nodeModules, "@modelcontextprotocol", name)); err != nil {
+		t.Skipf("%v: run npm ci", err)
+	}
+}
