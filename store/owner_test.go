@@ -118,13 +118,13 @@ func TestLookingDoesNotDisturbOwning(t *testing.T) {
 			}
 		})
 	}
-	for range 10 {
-		s, err := Open(dir, small)
+	for range 500 {
+		lock, err := own(dir)
 		if err != nil {
 			t.Error(err)
 			break
 		}
-		s.Close()
+		lock.Close()
 	}
 	close(stop)
 	wg.Wait()

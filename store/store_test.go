@@ -203,9 +203,28 @@ func TestOpenListsOldestFirst(t *testing.T) {
 			mustAppend(t, s, id, gateway.Handed, aborted)
 		}
 	}
+	if n := countKeys(t, s, openPrefix); n != len(want)/2 {
+		t.Errorf("the index of open episodes has %d entries for %d", n, len(want)/2)
+	}
 	if got := openIDs(t, s); len(got) != len(want)/2 || got[0] != want[1] {
 		t.Errorf("after ending half of %d, %d are open", len(want), len(got))
 	}
+}
+
+func countKeys(t *testing.T, s *Store, prefix string) (n int) {
+	err := s.view(t.Context(), func(txn *badger.Txn) error {
+		for _, err := range places(t.Context(), txn, prefix, "", false) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }
 
 // A fork copies a log of any length in one append. It is far beyond one transaction here.
@@ -305,6 +324,11 @@ func TestContextEndsEverything(t *testing.T) {
 		"PutArena": s.PutArena(ctx, "x", digest(1), nil)} {
 		if !errors.Is(err, reason) {
 			t.Errorf("%s error = %v, want the context's cause", what, err)
+		}
+	}
+	for range 50 {
+		if err := s.Append(ctx, "ep-a", gateway.Synced, called(1)); !errors.Is(err, reason) {
+			t.Errorf("Append error = %v, want the context's cause", err)
 		}
 	}
 	if log, _ := s.Log(t.Context(), "ep-a"); len(log) != 1 {
