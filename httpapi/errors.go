@@ -161,7 +161,7 @@ func (a *api) fail(err error, c echo.Context) {
 	}
 	p := problemOf(err)
 	p.Instance = r.URL.EscapedPath()
-	if p.Status >= 500 {
+	if p.Status >= 500 && r.Context().Err() != context.Canceled { // a caller that left is no failure
 		a.opts.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", c.Path(), "status", p.Status, "reason", err)
 	}
 	if w.Committed {

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,13 +30,32 @@ func (a *api) exportSFT(c echo.Context) error {
 	}
 	w := c.Response()
 	w.Header().Set("Content-Type", jsonLines)
-	err = a.opts.SFT(c.Request().Context(), w, q, least)
-	switch {
-	case err == nil && !w.Committed:
-		w.WriteHeader(http.StatusOK) // nothing was selected
-	case err != nil && w.Committed:
+	rows := bufio.NewWriterSize(patientWriter{w, http.NewResponseController(w.Writer)}, 64<<10)
+	err = a.opts.SFT(c.Request().Context(), rows, q, least)
+	if err == nil {
+		err = rows.Flush()
+	}
+	if err != nil && w.Committed {
 		a.opts.Logger.ErrorContext(c.Request().Context(), "export broken off", "reason", err)
 		panic(http.ErrAbortHandler)
 	}
+	if err == nil && !w.Committed {
+		w.WriteHeader(http.StatusOK) // nothing was selected
+	}
 	return err
+}
+
+// A patientWriter gives its reader a while for each piece instead of for the whole: an
+// export may be as long as it likes, but who stops reading is let go.
+type patientWriter struct {
+	w  http.ResponseWriter
+	rc *http.ResponseController
+}
+
+// pieceLimit is how long a reader may take over one piece.
+const pieceLimit = time.Minute
+
+func (p patientWriter) Write(b []byte) (int, error) {
+	_ = p.rc.SetWriteDeadline(time.Now().Add(pieceLimit)) // a test's recorder has none
+	return p.w.Write(b)
 }

@@ -78,34 +78,51 @@ func (a *api) catch(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// slowLimit is how long an upload, a replay or an export may take.
+// slowLimit is how long the peer of a slow route may take over its part.
 const slowLimit = 30 * time.Minute
 
 // handle holds a route to its limits.
 func (a *api) handle(r route) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		limit := a.opts.Timeout
-		if r.slow {
-			limit = slowLimit
-			// Not every writer has deadlines; a test's recorder has none.
-			rc := http.NewResponseController(c.Response().Writer)
-			_ = rc.SetReadDeadline(time.Now().Add(slowLimit))
-			_ = rc.SetWriteDeadline(time.Now().Add(slowLimit))
-		}
-		req := c.Request()
-		ctx, cancel := context.WithTimeoutCause(req.Context(), limit, errTimeout)
+		cancel := a.limitTime(c, r)
 		defer cancel()
-		req = req.WithContext(ctx)
-		req.Body = http.MaxBytesReader(c.Response().Writer, req.Body, r.maxBody())
-		c.SetRequest(req)
-		if err := knownQuery(req, r.query); err != nil {
-			return err
+		err := limitBody(c, r)
+		if err == nil {
+			err = knownQuery(c.Request(), r.query)
 		}
-		if err := r.handle(a, c); err != nil {
+		if err == nil {
+			err = r.handle(a, c)
+		}
+		if err != nil {
 			a.fail(err, c) // here, while the request still has its context
 		}
 		return nil
 	}
+}
+
+// limitTime bounds the work of a request. That of a slow route ends by itself, and only
+// its peer is held to a time.
+func (a *api) limitTime(c echo.Context, r route) context.CancelFunc {
+	if r.slow {
+		// Not every writer has deadlines; a test's recorder has none.
+		rc := http.NewResponseController(c.Response().Writer)
+		_ = rc.SetReadDeadline(time.Now().Add(slowLimit))
+		_ = rc.SetWriteDeadline(time.Now().Add(slowLimit))
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeoutCause(c.Request().Context(), a.opts.Timeout, errTimeout)
+	c.SetRequest(c.Request().WithContext(ctx))
+	return cancel
+}
+
+// limitBody refuses a body that says it is too large before any of it is read.
+func limitBody(c echo.Context, r route) error {
+	req, limit := c.Request(), r.maxBody()
+	req.Body = http.MaxBytesReader(c.Response().Writer, req.Body, limit)
+	if limit > 0 && req.ContentLength > limit {
+		return bodyError(&http.MaxBytesError{Limit: limit})
+	}
+	return nil
 }
 
 // knownQuery refuses misspelt parameters, which would otherwise select everything.

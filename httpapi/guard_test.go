@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -187,7 +190,7 @@ func TestExportBreaksOff(t *testing.T) {
 	h := newHouse(t)
 	h.play(gateway.OpenRequest{Task: "count", Mode: astra.Train}, look("nut"))
 	sft := func(ctx context.Context, w io.Writer, _ astra.Query, _ float64) error {
-		_, err := w.Write([]byte("{}\n"))
+		_, err := w.Write(bytes.Repeat([]byte("{}\n"), 100_000))
 		return errors.Join(err, errors.New("the disk is gone"))
 	}
 	handler, err := httpapi.New(h.Gateway, &httpapi.Options{Token: token, SFT: sft})
@@ -202,6 +205,58 @@ func TestExportBreaksOff(t *testing.T) {
 	if p := (&house{t: t, handler: handler}).do("GET", "/v1/export/sft", "").problem(t); p.Status != 501 {
 		t.Errorf("export without an exporter: %+v", p)
 	}
+}
+
+// An export that fails before anything was sent is an ordinary problem.
+func TestExportFailsEarly(t *testing.T) {
+	sft := func(_ context.Context, w io.Writer, _ astra.Query, _ float64) error {
+		_, err := io.WriteString(w, "{}\n")
+		return errors.Join(err, astra.ErrStoreCorrupt)
+	}
+	handler, err := httpapi.New(broken{}, &httpapi.Options{Token: token, SFT: sft})
+	must(t, err)
+	got := (&house{t: t, handler: handler}).do("GET", "/v1/export/sft", "")
+	if p := got.problem(t); p.Status != 500 || strings.Contains(string(got.body), "{}") {
+		t.Errorf("early failure = %s", got.body)
+	}
+}
+
+// untouched fails the test when a byte of it is read.
+type untouched struct{ t *testing.T }
+
+func (u untouched) Read([]byte) (int, error) {
+	u.t.Error("a body that says it is too large was read")
+	return 0, io.EOF
+}
+
+func TestHugeUploadIsRefusedUnread(t *testing.T) {
+	h := newHouse(t)
+	got := h.do("POST", "/v1/arenas", "", func(r *http.Request) {
+		r.Body, r.ContentLength = io.NopCloser(untouched{t}), 300<<20
+	})
+	if p := got.problem(t); p.Status != 413 || !strings.Contains(p.Detail, "268435456") {
+		t.Errorf("huge upload: %+v", p)
+	}
+}
+
+// hang is a gateway that answers only when it is told to stop.
+type hang struct{ *gateway.Gateway }
+
+func (hang) List(ctx context.Context, _ astra.Query) (astra.Page, error) {
+	<-ctx.Done()
+	return astra.Page{}, ctx.Err()
+}
+
+func TestRequestsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // two minutes pass on a fake clock
+		handler, err := httpapi.New(hang{}, &httpapi.Options{Token: token})
+		must(t, err)
+		start := time.Now()
+		p := (&house{t: t, handler: handler}).do("GET", "/v1/episodes", "").problem(t)
+		if p.Status != 504 || time.Since(start) != httpapi.DefaultTimeout {
+			t.Errorf("after %v: %+v", time.Since(start), p)
+		}
+	})
 }
 
 // FuzzRequest sends any body to any route: there is an answer, and it is none of ours to

@@ -54,7 +54,7 @@ type Options struct {
 	Hosts   []string      // Host names taken besides the loopback's, without port
 	Origins []string      // Origins taken besides the request's own host, as scheme://host:port
 	SFT     ExportFunc    // answers GET /v1/export/sft; without it that is not supported
-	Timeout time.Duration // of a request, except uploads, replays and exports; default 2 min
+	Timeout time.Duration // of a request, except uploads, replays and exports; default DefaultTimeout
 	Version string        // shown by the OpenAPI document; default "dev"
 	Logger  *slog.Logger  // default discards
 }
