@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,24 +62,43 @@ func loadArena(path string) (*astra.Arena, error) {
 
 // located puts the bundle's path before the files in an error, so that an editor finds them.
 func located(path string, err error) error {
-	bad, ok := errors.AsType[*astra.BundleErrors](err)
-	if !ok {
-		if one, ok := errors.AsType[*astra.BundleError](err); ok {
-			bad = &astra.BundleErrors{List: []*astra.BundleError{one}}
-		} else {
-			return fmt.Errorf("%s: %w", path, err)
-		}
+	bad := bundleErrors(err)
+	if bad == nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	moved := &astra.BundleErrors{More: bad.More}
 	for _, e := range bad.List {
 		at := *e
-		at.File = filepath.Join(path, e.File)
-		if strings.HasPrefix(e.File, path) {
-			at.File = e.File
+		if !strings.HasPrefix(e.File, path) {
+			at.File = filepath.Join(path, e.File)
 		}
 		moved.List = append(moved.List, &at)
 	}
 	return moved
+}
+
+// fileLine finds where a refusal speaks of a line of a bundle's file.
+var fileLine = regexp.MustCompile(`^(?:.*?: )??([\w./-]+\.(?:jsonl|yaml|js)):(\d+): (.*)$`)
+
+// bundleErrors are the problems that an error tells of. A refusal by the owner has come
+// over the wire as text.
+func bundleErrors(err error) *astra.BundleErrors {
+	if bad, ok := errors.AsType[*astra.BundleErrors](err); ok {
+		return bad
+	}
+	if one, ok := errors.AsType[*astra.BundleError](err); ok {
+		return &astra.BundleErrors{List: []*astra.BundleError{one}}
+	}
+	bad := new(astra.BundleErrors)
+	for _, text := range strings.Split(err.Error(), "\n") {
+		m := fileLine.FindStringSubmatch(text)
+		if m == nil {
+			return nil
+		}
+		line, _ := strconv.Atoi(m[2]) // 0 if it is none
+		bad.List = append(bad.List, &astra.BundleError{File: m[1], Line: line, Msg: m[3]})
+	}
+	return bad
 }
 
 // allArenas loads everything in the arena directories.

@@ -125,7 +125,9 @@ func (f *flagValue) Set(v string) error { f.values = append(f.values, v); return
 func (a *app) settings(cmd *cobra.Command, keys ...string) {
 	for _, key := range keys {
 		s := settingOf(key)
-		a.flags[key] = &flagValue{of: s}
+		if a.flags[key] == nil { // several commands may have it; one of them runs
+			a.flags[key] = &flagValue{of: s}
+		}
 		f := cmd.Flags().VarPF(a.flags[key], s.flag(), "", s.about)
 		if s.kind == "" {
 			f.NoOptDefVal = "true"

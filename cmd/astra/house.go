@@ -39,25 +39,28 @@ var anywhere = doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0"}
 
 // own opens the store in dir and serves it. The error is a *store.OwnedError if another
 // process does.
-func (a *app) own(ctx context.Context, dir string, at doorways) (h *house, err error) {
+func (a *app) own(ctx context.Context, dir string, at doorways) (*house, error) {
 	st, err := store.Open(dir, &store.Options{Logger: a.logger()})
 	if err != nil {
 		return nil, err
 	}
-	h = &house{undo: []func() error{st.Close}}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, h.close())
-		}
-	}()
+	h := &house{undo: []func() error{st.Close}}
+	if err := a.furnish(ctx, h, st, dir, at); err != nil {
+		return nil, errors.Join(err, h.close())
+	}
+	return h, nil
+}
+
+// furnish puts everything on a store, opens the doors and says so.
+func (a *app) furnish(ctx context.Context, h *house, st *store.Store, dir string, at doorways) error {
 	gw, err := a.build(ctx, h, st)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := a.open(h, gw, dir, at); err != nil {
-		return nil, err
+		return err
 	}
-	return h, st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Token: h.token, Version: version()})
+	return st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Token: h.token, Version: version()})
 }
 
 // build puts sandbox, judge and gateway on a store.

@@ -37,9 +37,12 @@ var mcpClients = []mcpClient{
 		return asJSON(map[string]any{"mcpServers": map[string]any{"astra": s.entry("", "")}})
 	}},
 	{"vscode", ".vscode/mcp.json", true, func(s mcpServer) string {
-		v := map[string]any{"servers": map[string]any{"astra": s.entry("http", "${input:astra}")}}
+		v := struct {
+			Servers map[string]mcpEntry `json:"servers"`
+			Inputs  []any               `json:"inputs,omitempty"`
+		}{Servers: map[string]mcpEntry{"astra": s.entry("http", "${input:astra}")}}
 		if s.url != "" {
-			v["inputs"] = []any{map[string]any{"type": "promptString", "id": "astra", "description": "astra's explorer token", "password": true}}
+			v.Inputs = []any{map[string]any{"type": "promptString", "id": "astra", "description": "astra's explorer token", "password": true}}
 		}
 		return asJSON(v)
 	}},
@@ -58,16 +61,21 @@ var mcpClients = []mcpClient{
 	}},
 }
 
-// entry is the server in the form that most clients share; kind is their name for HTTP.
-func (s mcpServer) entry(kind, token string) map[string]any {
+// A mcpEntry is a server in the form that most clients share.
+type mcpEntry struct {
+	Type    string            `json:"type,omitempty"`
+	Command string            `json:"command,omitempty"`
+	Args    []string          `json:"args,omitempty"`
+	URL     string            `json:"url,omitempty"`
+	Headers map[string]string `json:"headers,omitempty"`
+}
+
+// entry describes the server; kind is the client's word for HTTP.
+func (s mcpServer) entry(kind, token string) mcpEntry {
 	if s.url == "" {
-		return map[string]any{"command": s.command, "args": s.args}
+		return mcpEntry{Command: s.command, Args: s.args}
 	}
-	e := map[string]any{"url": s.url, "headers": map[string]string{"Authorization": "Bearer " + token}}
-	if kind != "" {
-		e["type"] = kind
-	}
-	return e
+	return mcpEntry{Type: kind, URL: s.url, Headers: map[string]string{"Authorization": "Bearer " + token}}
 }
 
 func asJSON(v any) string {
