@@ -122,25 +122,26 @@ func TestCheckIsBounded(t *testing.T) {
 func TestSchemasRefused(t *testing.T) {
 	deep := strings.Repeat(`{"items":`, 40) + `true` + strings.Repeat(`}`, 40)
 	for name, test := range map[string]struct{ input, want string }{
-		"file":         {`{"type":"object","properties":{"a":{"$ref":"file:///etc/passwd"}}}`, "load nothing from outside"},
-		"relative":     {`{"type":"object","properties":{"a":{"$ref":"other.json"}}}`, "load nothing from outside"},
-		"http":         {`{"type":"object","properties":{"a":{"$ref":"http://127.0.0.1:1/schema"}}}`, "load nothing from outside"},
-		"meta":         {`{"type":"object","$schema":"file:///etc/hostname"}`, "load nothing from outside"},
-		"older draft":  {`{"type":"object","$schema":"http://json-schema.org/draft-07/schema#"}`, "2020-12"},
-		"no object":    {`{"type":"string"}`, `must be "object"`},
-		"no type":      {`{"properties":{}}`, `must be "object"`},
-		"wrong":        {`{"type":"object","properties":{"a":{"type":"text"}}}`, "/properties/a/type: "},
-		"look-ahead":   {`{"type":"object","properties":{"a":{"pattern":"(?=a)"}}}`, "regex"},
-		"huge pattern": {`{"type":"object","properties":{"a":{"pattern":"((a{1,100}){1,9}){1,1}((a{1,100}){1,10})((a{1,100}){1,10})((a{1,100}){1,10})((a{1,100}){1,10})"}}}`, "instructions"},
-		"circle":       {`{"type":"object","$ref":"#"}`, "refers to itself"},
-		"circle of 2":  {`{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"anyOf":[{"$ref":"#/$defs/c"}]},"c":{"not":{"$ref":"#/$defs/b"}}}}`, "refers to itself"},
-		"dynamic":      {`{"type":"object","properties":{"a":{"$dynamicRef":"#x"}},"$defs":{"b":{"$dynamicAnchor":"x"}}}`, "$dynamicRef"},
-		"deep":         {`{"type":"object","properties":{"a":` + deep + `}}`, "deep"},
-		"dangling":     {`{"type":"object","properties":{"a":{"$ref":"#/$defs/none"}}}`, "not found"},
-		"bad name":     {`{"type":"object","properties":{"a-b":true}}`, "is no argument's name"},
-		"long name":    {`{"type":"object","properties":{"` + strings.Repeat("a", 65) + `":true}}`, "is no argument's name"},
-		"episode_id":   {`{"type":"object","properties":{"episode_id":true}}`, "reserved"},
-		"hidden name":  {`{"type":"object","allOf":[{"properties":{"episode_id":true}}]}`, "reserved"},
+		"file":          {`{"type":"object","properties":{"a":{"$ref":"file:///etc/passwd"}}}`, "load nothing from outside"},
+		"relative":      {`{"type":"object","properties":{"a":{"$ref":"other.json"}}}`, "load nothing from outside"},
+		"http":          {`{"type":"object","properties":{"a":{"$ref":"http://127.0.0.1:1/schema"}}}`, "load nothing from outside"},
+		"meta":          {`{"type":"object","$schema":"file:///etc/hostname"}`, "load nothing from outside"},
+		"older draft":   {`{"type":"object","$schema":"http://json-schema.org/draft-07/schema#"}`, "2020-12"},
+		"no object":     {`{"type":"string"}`, `must be "object"`},
+		"no type":       {`{"properties":{}}`, `must be "object"`},
+		"wrong":         {`{"type":"object","properties":{"a":{"type":"text"}}}`, "/properties/a/type: "},
+		"look-ahead":    {`{"type":"object","properties":{"a":{"pattern":"(?=a)"}}}`, "regex"},
+		"huge pattern":  {`{"type":"object","properties":{"a":{"pattern":"((a{1,100}){1,9}){1,1}((a{1,100}){1,10})((a{1,100}){1,10})((a{1,100}){1,10})((a{1,100}){1,10})"}}}`, "instructions"},
+		"many patterns": {`{"type":"object","patternProperties":{` + manyPatterns() + `}}`, "instructions together"},
+		"circle":        {`{"type":"object","$ref":"#"}`, "refers to itself"},
+		"circle of 2":   {`{"type":"object","properties":{"a":{"$ref":"#/$defs/b"}},"$defs":{"b":{"anyOf":[{"$ref":"#/$defs/c"}]},"c":{"not":{"$ref":"#/$defs/b"}}}}`, "refers to itself"},
+		"dynamic":       {`{"type":"object","properties":{"a":{"$dynamicRef":"#x"}},"$defs":{"b":{"$dynamicAnchor":"x"}}}`, "$dynamicRef"},
+		"deep":          {`{"type":"object","properties":{"a":` + deep + `}}`, "deep"},
+		"dangling":      {`{"type":"object","properties":{"a":{"$ref":"#/$defs/none"}}}`, "not found"},
+		"bad name":      {`{"type":"object","properties":{"a-b":true}}`, "is no argument's name"},
+		"long name":     {`{"type":"object","properties":{"` + strings.Repeat("a", 65) + `":true}}`, "is no argument's name"},
+		"episode_id":    {`{"type":"object","properties":{"episode_id":true}}`, "reserved"},
+		"hidden name":   {`{"type":"object","allOf":[{"properties":{"episode_id":true}}]}`, "reserved"},
 	} {
 		yaml := "name: one\nversion: 1.0.0\ntools:\n  - name: try\n    description: Tries.\n    input: " + test.input + "\n"
 		_, err := bundleOf(t, map[string]string{"arena.yaml": yaml, "tasks.jsonl": ""}).Load()
@@ -148,6 +149,15 @@ func TestSchemasRefused(t *testing.T) {
 			t.Errorf("%s: error = %v, want one that says %q", name, err, test.want)
 		}
 	}
+}
+
+// manyPatterns are small as text, and some 150 MB as programs.
+func manyPatterns() string {
+	list := make([]string, 2000)
+	for i := range list {
+		list[i] = fmt.Sprintf(`"(a{900}){1}%d": true`, i)
+	}
+	return strings.Join(list, ",")
 }
 
 func BenchmarkCheck(b *testing.B) {

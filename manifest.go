@@ -103,7 +103,7 @@ func readManifest(bad *refusals, a *Arena, b []byte) {
 	var m manifest
 	f := &filler{bad, manifestFile}
 	f.fill(root, "", reflect.ValueOf(&m).Elem())
-	r := &manifestReader{filler: f, root: root, a: a}
+	r := &manifestReader{filler: f, root: root, a: a, patterns: newPatterns()}
 	r.identity(&m)
 	r.runtime(&m)
 	r.limits(&m.Limits)
@@ -114,8 +114,9 @@ func readManifest(bad *refusals, a *Arena, b []byte) {
 // A manifestReader checks what was read and moves it into the arena.
 type manifestReader struct {
 	*filler
-	root *value
-	a    *Arena
+	root     *value
+	a        *Arena
+	patterns *patterns
 }
 
 // at finds where a key is written, or the whole file.
@@ -238,11 +239,11 @@ func (r *manifestReader) tool(m *manifestTool, at *value, path string) Tool {
 		t.Input = json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`)
 	}
 	var err error
-	if t.in, err = compileInput(t.Input); err != nil {
+	if t.in, err = r.patterns.input(t.Input); err != nil {
 		r.refuse(line(at, "input"), path+".input", "write a JSON Schema 2020-12 of an object", "%v", err)
 	}
 	if t.Output != nil {
-		if t.out, err = compileSchema(t.Output); err != nil {
+		if t.out, err = r.patterns.schema(t.Output); err != nil {
 			r.refuse(line(at, "output"), path+".output", "write a JSON Schema 2020-12", "%v", err)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/big"
+	"net/url"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -22,8 +23,9 @@ import (
 const (
 	maxSchemaBytes = 64 << 10
 	maxSchemaDepth = 32
-	maxPattern     = 4096 // instructions of a compiled pattern; matching takes this times the text
-	maxChain       = 64   // schemas that apply to one value by way of each other
+	maxPattern     = 4096     // instructions of a compiled pattern; matching takes this times the text
+	maxPatterns    = 64 << 10 // of all patterns of an arena; some 50 bytes each
+	maxChain       = 64       // schemas that apply to one value by way of each other
 )
 
 // A Schema is a compiled JSON Schema, draft 2020-12. It is safe for concurrent use.
@@ -88,23 +90,51 @@ type pattern struct {
 	size int // instructions
 }
 
-func compilePattern(s string) (jsonschema.Regexp, error) {
+// patterns compiles each pattern of an arena once, and no more than it may have together: a pattern of ten bytes can
+// take a megabyte.
+type patterns struct {
+	known map[string]*pattern
+	total int
+}
+
+func newPatterns() *patterns { return &patterns{known: map[string]*pattern{}} }
+
+func (p *patterns) compile(s string) (jsonschema.Regexp, error) {
+	if known := p.known[s]; known != nil {
+		return known, nil
+	}
 	parsed, err := syntax.Parse(s, syntax.Perl)
 	if err != nil {
 		return nil, err
 	}
-	prog, err := syntax.Compile(parsed.Simplify())
-	if err != nil {
-		return nil, err
+	size := patternSize(parsed)
+	if size > maxPattern {
+		return nil, fmt.Errorf("pattern of %d instructions; it may have %d", size, maxPattern)
 	}
-	if len(prog.Inst) > maxPattern {
-		return nil, fmt.Errorf("pattern of %d instructions; it may have %d", len(prog.Inst), maxPattern)
+	if p.total += size; p.total > maxPatterns {
+		return nil, errors.New("too many patterns")
 	}
 	re, err := regexp.Compile(s)
 	if err != nil {
 		return nil, err
 	}
-	return &pattern{re, len(prog.Inst)}, nil
+	p.known[s] = &pattern{re, size}
+	return p.known[s], nil
+}
+
+// patternSize is about how many instructions a pattern compiles to, known before they are made.
+func patternSize(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += patternSize(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min+1, re.Max, 1)
+	}
+	return min(n, 1<<20) // no overflow further out
 }
 
 // nowhere loads nothing. The library's own loader would follow file:// and read the host's files.
@@ -118,9 +148,9 @@ func (nowhere) Load(string) (any, error) {
 // needs its path: relative references to "astra:schema" would resolve to itself.
 const schemaURL = "astra:///schema"
 
-// compileSchema reads a schema. Errors are for the author.
-func compileSchema(raw json.RawMessage) (*Schema, error) {
-	compiled, err := compileWithLibrary(raw)
+// schema reads a schema. Errors are for the author.
+func (p *patterns) schema(raw json.RawMessage) (*Schema, error) {
+	compiled, err := p.compileWithLibrary(raw)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +168,7 @@ func compileSchema(raw json.RawMessage) (*Schema, error) {
 	return &Schema{root: root}, nil
 }
 
-func compileWithLibrary(raw json.RawMessage) (*jsonschema.Schema, error) {
+func (p *patterns) compileWithLibrary(raw json.RawMessage) (*jsonschema.Schema, error) {
 	if len(raw) > maxSchemaBytes {
 		return nil, fmt.Errorf("%d bytes; a schema may have %d", len(raw), maxSchemaBytes)
 	}
@@ -146,18 +176,70 @@ func compileWithLibrary(raw json.RawMessage) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseRefs(v, v); err != nil {
+		return nil, err
+	}
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.UseLoader(nowhere{})
-	c.UseRegexpEngine(compilePattern)
+	c.UseRegexpEngine(p.compile)
 	if err := c.AddResource(schemaURL, v.any()); err != nil {
 		return nil, err
 	}
 	compiled, err := c.Compile(schemaURL)
-	if err != nil {
+	switch {
+	case p.total > maxPatterns: // which pattern was one too many depends on the order of a map
+		return nil, fmt.Errorf("the patterns of the arena have over %d instructions together", maxPatterns)
+	case err != nil:
 		return nil, shortReason(err)
 	}
 	return compiled, nil
+}
+
+// refuseRefs refuses references to anything but places in the schema itself, in the order of the text. The library would
+// refuse them too, but of several whichever its maps yield first.
+func refuseRefs(root, v *value) error {
+	for i := range v.items {
+		key, item := "", &v.items[i]
+		if v.kind == objectKind {
+			key = v.keys[i]
+		}
+		switch {
+		case key == "const" || key == "enum" || key == "default" || key == "examples":
+			continue // data
+		case key == "$id" && item.kind == textKind:
+			return errors.New("$id is not read: refer to #/$defs")
+		case key == "$ref" && item.kind == textKind:
+			if why := refuseRef(root, item.text); why != "" {
+				return fmt.Errorf("$ref %s: %s", clip(item.text), why)
+			}
+		}
+		if err := refuseRefs(root, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func refuseRef(root *value, ref string) string {
+	fragment, local := strings.CutPrefix(ref, "#")
+	if !local {
+		return "schemas load nothing from outside: refer to #/$defs"
+	}
+	pointer, err := url.PathUnescape(fragment)
+	if err != nil || pointer != "" && pointer[0] != '/' {
+		return "" // an anchor, or for the library to refuse
+	}
+	tokens, ok := pointerTokens(pointer)
+	for _, token := range tokens {
+		if root = root.child(token); root == nil {
+			break
+		}
+	}
+	if !ok || root == nil {
+		return "not found in this schema"
+	}
+	return ""
 }
 
 // shortReason takes from the library's message, which may have many lines and quote all of the schema, the complaint that goes deepest.
@@ -354,9 +436,9 @@ func fromAny(x any) *value {
 	return &value{kind: nullKind}
 }
 
-// compileInput compiles the schema of a tool's arguments, which are an object whose keys are identifiers.
-func compileInput(raw json.RawMessage) (*Schema, error) {
-	s, err := compileSchema(raw)
+// input reads the schema of a tool's arguments, which are an object whose keys are identifiers.
+func (p *patterns) input(raw json.RawMessage) (*Schema, error) {
+	s, err := p.schema(raw)
 	if err != nil {
 		return nil, err
 	}
