@@ -107,6 +107,7 @@ func TestAgree(t *testing.T) {
 		{"result of a parallel call", `"sku is "`, `"sku was "`, 0, 4, "step 2 returned"},
 		{"a call too many", `{"role":"assistant","content":"W3"}`, extraCall, 0, 9, "not in the log"},
 		{"a refused call", `{"role":"assistant","content":"W3"}`, extraCall, 1, -1, ""},
+		{"one more than was refused", `{"role":"assistant","content":"W3"}`, extraCall + "," + extraCall, 1, 11, "not in the log"},
 		{"a call that was never sent", `{"role":"assistant","content":"W3"}`, strings.Replace(extraCall, `"{}"`, `"{oops"`, 1), 0, -1, ""},
 		{"a call is missing", `"role":"assistant","tool_calls":[{"id":"a","type":"function","function":{"name":"order","arguments":{"quantity":200}}}]},
 {"role":"tool","tool_call_id":"a"`, `"role":"user"`, 0, 9, "step 3 of the log"},
