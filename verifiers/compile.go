@@ -135,7 +135,7 @@ func (e environments) estimate(c *checked, s sizes) error {
 		cost = times(cost, max(1, s.steps))
 	}
 	if cost > MaxCost {
-		return refused("may cost %s units where %d are allowed: do not go through a large list for each element of another, "+
+		return refused("may cost %s units where %d are allowed: use fewer loops within loops, "+
 			"compare whole values with == or set_f1, or lower budget.calls or limits.result", magnitude(cost), MaxCost)
 	}
 	return nil
@@ -207,13 +207,9 @@ type planner struct {
 	err  error // the first
 }
 
-// interruptEvery is how many passes of comprehensions lie between two looks at the context.
-const interruptEvery = 100
-
 func (p *planner) program(e ast.Expr) cel.Program {
 	part := ast.NewCheckedAST(ast.NewAST(e, p.tree.SourceInfo()), p.tree.TypeMap(), p.tree.ReferenceMap())
-	prog, err := p.env.PlanProgram(part, cel.EvalOptions(cel.OptOptimize|cel.OptTrackCost), cel.CostLimit(RunCost),
-		cel.CostTrackerOptions(trackers()...), cel.CustomDecoratorV2(guard(p.env)), cel.InterruptCheckFrequency(interruptEvery))
+	prog, err := p.env.PlanProgram(part, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(meter(p.env)))
 	if err != nil && p.err == nil {
 		p.err = refused("%v", err)
 	}

@@ -251,15 +251,175 @@ func TestCheckAccepts(t *testing.T) {
 	}
 }
 
+// TestContextEndsScore cancels before a score, and in the middle of one.
 func TestContextEndsScore(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(context.DeadlineExceeded)
-	a := arena(verify(`steps.all(s, s.ok)`))
+	a := arena(verify(`steps.all(s, steps.all(r, steps.all(q, q.ok)))`))
 	ev := astra.Evidence{Arena: a, Task: &a.Tasks[0]}
-	for range 300 {
+	for range 64 {
 		ev.Steps = append(ev.Steps, steps(`x 1`)...)
 	}
-	if _, err := newJudge(t).Score(ctx, ev); err != context.DeadlineExceeded {
-		t.Errorf("Score = %v, want the context's cause", err)
+	for _, looks := range []int{0, 5} {
+		ctx := &lateContext{Context: t.Context(), looks: looks}
+		if _, err := newJudge(t).Score(ctx, ev); err != context.DeadlineExceeded {
+			t.Errorf("Score = %v, want the context's error", err)
+		}
+	}
+}
+
+// A lateContext is over after it has been looked at a number of times.
+type lateContext struct {
+	context.Context
+	looks int
+}
+
+func (c *lateContext) Err() error {
+	if c.looks--; c.looks < 0 {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+func TestSubtasks(t *testing.T) {
+	sub := func(id, tool, answer string, parents ...string) astra.Subtask {
+		s := astra.Subtask{ID: id, Tool: tool, DependsOn: parents}
+		if answer != "" {
+			s.Answer = json.RawMessage(answer)
+		}
+		return s
+	}
+	for _, c := range []struct {
+		name     string
+		subtasks []astra.Subtask
+		steps    []astra.Step
+		want     string // solving step of each that counts; 0 is unsolved
+		f1       float64
+	}{
+		// The paper's table (n, n̂, c), ASTRA §3.6.
+		{"4 4 4", fourSubtasks(), steps(`a "A1"`, `b "B1"`, `c "C1"`, `d "D1"`), "1 2 3 4", 1},
+		{"4 4 6", fourSubtasks(), steps(`a "A1"`, `b "x"`, `b "B1"`, `c "C1"`, `zz 1`, `d "D1"`), "1 3 4 6", .8},
+		{"4 3 4", fourSubtasks(), steps(`a "A1"`, `b "B1"`, `c "C1"`, `d "x"`), "1 2 3 0", .75},
+		{"4 3 3", fourSubtasks(), steps(`a "A1"`, `b "B1"`, `c "C1"`), "1 2 3 0", 6. / 7},
+		{"4 2 2", fourSubtasks(), steps(`a "A1"`, `b "B1"`), "1 2 0 0", 4. / 6},
+		{"4 1 1", fourSubtasks(), steps(`a "A1"`), "1 0 0 0", .4},
+		{"4 4 8", fourSubtasks(), steps(`a "A1"`, `b "B1"`, `c "C1"`, `d "D1"`, `a 1`, `a 1`, `a !bad`, `nope !unknown tool`), "1 2 3 4", 8. / 12},
+		{"4 0 3", fourSubtasks(), steps(`a 1`, `a 1`, `a 1`), "0 0 0 0", 0},
+		{"4 0 0", fourSubtasks(), nil, "0 0 0 0", 0},
+		{"too early, then repeated", []astra.Subtask{sub("p", "a", `"A1"`), sub("q", "b", `"B1"`, "p")}, steps(`b "B1"`, `a "A1"`, `b "B1"`), "2 3", 4. / 5},
+		{"too early", []astra.Subtask{sub("p", "a", `"A1"`), sub("q", "b", `"B1"`, "p")}, steps(`b "B1"`, `a "A1"`), "2 0", .5},
+		{"one step solves two", []astra.Subtask{sub("p", "a", `"A1"`), sub("q", "a", `"A2"`)}, steps(`a {"x":"A1","y":["A2"]}`), "1 1", 1},
+		{"not the same step as its parent", []astra.Subtask{sub("p", "a", `"A1"`), sub("q", "a", `"A2"`, "p")}, steps(`a ["A1","A2"]`), "1 0", 2. / 3},
+		{"a parent that does not count hands on", []astra.Subtask{sub("q", "b", `"B1"`, "m"), sub("m", "", "", "p"), sub("p", "a", `"A1"`)}, steps(`b "B1"`, `a "A1"`, `b "B1"`), "3 2", 4. / 5},
+		{"a parent that does not count and has none", []astra.Subtask{sub("q", "b", `"B1"`, "m"), sub("m", "", "")}, steps(`b "B1"`), "1", 1},
+		{"a failed step solves nothing", []astra.Subtask{sub("p", "a", `"A1"`)}, steps(`a !A1`), "0", 0},
+		{"a cycle", []astra.Subtask{sub("p", "a", `"A1"`, "q"), sub("q", "a", `"A1"`, "p")}, steps(`a "A1"`), "0 0", 0},
+		{"an unknown parent", []astra.Subtask{sub("p", "a", `"A1"`, "zz")}, steps(`a "A1"`), "0", 0},
+		{"at", []astra.Subtask{{ID: "p", Tool: "a", Answer: json.RawMessage(`true`), At: "/x/0"}}, steps(`a {"y":true}`, `a {"x":[true]}`), "2", 2. / 3},
+		{"compare", []astra.Subtask{{ID: "p", Tool: "a", Answer: json.RawMessage(`100`), Compare: &astra.Compare{Tolerance: 0.1, Relative: true}}}, steps(`a "91"`), "1", 1},
+		{"solved, any tool", []astra.Subtask{{ID: "p", Solved: "step.value.n == 3 && step.tool != 'a'"}}, steps(`a {"n":3}`, `b {}`, `b {"n":3.0}`), "3", .5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := arena(astra.Task{Subtasks: c.subtasks})
+			s, err := newJudge(t).Score(t.Context(), astra.Evidence{Arena: a, Task: &a.Tasks[0], Steps: c.steps})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, sub := range s.Subtasks {
+				got = append(got, fmt.Sprint(sub.Step))
+				if sub.Solved == (sub.Reason != nil) {
+					t.Errorf("sub-task %s: solved %v, reason %v", sub.ID, sub.Solved, sub.Reason)
+				}
+			}
+			if strings.Join(got, " ") != c.want {
+				t.Errorf("solved by %v, want %s", got, c.want)
+			}
+			if d := s.Reward - c.f1; d > 1e-9 || d < -1e-9 {
+				t.Errorf("reward = %v, want %v", s.Reward, c.f1)
+			}
+		})
+	}
+}
+
+func fourSubtasks() []astra.Subtask {
+	var all []astra.Subtask
+	for _, id := range []string{"a", "b", "c", "d"} {
+		all = append(all, astra.Subtask{ID: id, Tool: id, Answer: json.RawMessage(`"` + strings.ToUpper(id) + `1"`)})
+	}
+	return all
+}
+
+func TestInjectedStepsDoNotCount(t *testing.T) {
+	a := arena(astra.Task{Subtasks: []astra.Subtask{{ID: "p", Tool: "a", Answer: json.RawMessage(`"A1"`)}}})
+	st := steps(`a !planned`, `a "A1"`)
+	st[0].Result.Injected = true
+	s, err := newJudge(t).Score(t.Context(), astra.Evidence{Arena: a, Task: &a.Tasks[0], Steps: st})
+	if err != nil || s.Reward != 1 {
+		t.Errorf("Score = %+v, %v; want reward 1", s, err)
+	}
+}
+
+func TestSubtaskReasons(t *testing.T) {
+	sub := func(tool, solved string, parents ...string) astra.Subtask {
+		s := astra.Subtask{ID: "q", Tool: tool, Solved: solved, DependsOn: parents}
+		if solved == "" {
+			s.Answer = json.RawMessage(`"secret answer"`)
+		}
+		return s
+	}
+	parent := astra.Subtask{ID: "p", Tool: "a", Answer: json.RawMessage(`"A1"`)}
+	for _, c := range []struct {
+		sub   astra.Subtask
+		steps []astra.Step
+		want  string
+	}{
+		{sub("b", ""), steps(`a 1`), "not solved: no successful call of b"},
+		{sub("b", "", "p"), steps(`b "secret answer"`, `a "A1"`), "not solved: no successful call of b came after what it depends on"},
+		{sub("b", "", "p"), steps(`b 1`), "not solved: it depends on what was not solved"},
+		{sub("b", ""), steps(`b 1`, `b 2`), "not solved: none of 2 successful calls of b returned what was expected"},
+		{sub("b", "step.value.n == 1 && step.value.m == 2"), steps(`b {}`, `b {"n":1,"m":3}`), "not solved: clause 2 of 2 is false"},
+		{sub("", "step.value.secret == 1"), steps(`b {}`), "not solved: it fails: no such key"},
+	} {
+		a := arena(astra.Task{Subtasks: []astra.Subtask{parent, c.sub}})
+		s, err := newJudge(t).Score(t.Context(), astra.Evidence{Arena: a, Task: &a.Tasks[0], Steps: c.steps})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Subtasks[1].Reason; got == nil || got.Text != c.want {
+			t.Errorf("reason = %+v, want %q", got, c.want)
+		}
+		if strings.Contains(encode(t, s), "secret") {
+			t.Errorf("the score tells what is hidden: %s", encode(t, s))
+		}
+	}
+}
+
+func TestWeights(t *testing.T) {
+	expected := &astra.Answer{Expected: json.RawMessage(`"yes"`)}
+	subs := fourSubtasks()
+	for _, c := range []struct {
+		name   string
+		task   astra.Task
+		answer string
+		want   float64
+	}{
+		{"f1 alone", astra.Task{Subtasks: subs, Answer: expected}, "no", .4},
+		{"answer alone", astra.Task{Answer: expected}, " YES ", 1},
+		{"answer alone, wrong", astra.Task{Answer: expected}, "no", 0},
+		{"weights", astra.Task{Subtasks: subs, Answer: expected, Weights: map[string]float64{"f1": .75, "answer": .25}}, "yes", .75*.4 + .25},
+		{"gate holds", astra.Task{Subtasks: subs, Verify: map[string]string{"g": "true"}}, "", .4},
+		{"gate closes", astra.Task{Subtasks: subs, Verify: map[string]string{"g": "answer == 'x'"}}, "", 0},
+		{"a gate is closed unless true", astra.Task{Subtasks: subs, Verify: map[string]string{"g": "0.9"}}, "", 0},
+		{"gates alone", astra.Task{Verify: map[string]string{"g": "true"}}, "", 1},
+		{"weighted verifier", astra.Task{Verify: map[string]string{"g": "0.5", "h": "1"}, Weights: map[string]float64{"g": 3, "h": 1}}, "", .625},
+		{"answer.verify", astra.Task{Answer: &astra.Answer{Expected: json.RawMessage(`"no"`), Verify: "answer == 'x'"}}, "x", 1},
+	} {
+		a := arena(c.task)
+		s, err := newJudge(t).Score(t.Context(), astra.Evidence{Arena: a, Task: &a.Tasks[0], Steps: steps(`a "A1"`), Answer: c.answer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := s.Reward - c.want; d > 1e-9 || d < -1e-9 {
+			t.Errorf("%s: reward = %v, want %v: %s", c.name, s.Reward, c.want, encode(t, s))
+		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
-	"github.com/google/cel-go/interpreter"
 
 	"github.com/astra-arenas/astra"
 )
@@ -21,10 +20,11 @@ type hearing struct {
 	ev    *astra.Evidence
 	limit int64 // bytes of a step's value or arguments
 	vars  map[string]ref.Val
-	spent uint64 // of RunCost
+	spent float64 // of RunCost
 
-	step  ref.Val // the step that a `solved` judges
-	local string  // a variable of an each's predicate, and its value
+	ctx   context.Context // while a program runs; CEL has no other way to hand it to what it calls
+	step  ref.Val         // the step that a `solved` judges
+	local string          // a variable of an each's predicate, and its value
 	value ref.Val
 }
 
@@ -35,6 +35,8 @@ func newHearing(ev *astra.Evidence) *hearing {
 // ResolveName gives CEL the value of a variable.
 func (h *hearing) ResolveName(name string) (any, bool) {
 	switch {
+	case name == meterName:
+		return h, true
 	case name == h.local:
 		return h.value, true
 	case name == "step":
@@ -95,21 +97,14 @@ func (h *hearing) run(ctx context.Context, p cel.Program) (ref.Val, error) {
 	if h.spent > RunCost {
 		return nil, tooMuchWork
 	}
-	out, details, err := p.ContextEval(ctx, h)
-	if cost := details.ActualCost(); cost != nil {
-		h.spent += *cost
-	}
+	h.ctx = ctx
+	out, _, err := p.Eval(h)
 	switch {
 	case err == nil:
 		return out, nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	}
-	if cancelled, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && cancelled.Cause == interpreter.CostLimitExceeded {
-		h.spent += RunCost
-		return nil, tooMuchWork
-	}
-	if strings.HasPrefix(err.Error(), tooMuch) {
+	case h.spent > RunCost:
 		return nil, tooMuchWork
 	}
 	return nil, classify(err)

@@ -20,6 +20,9 @@ type bench struct {
 // judge fills in the score: f1, the answer, the named verifiers, and what they make together.
 func (b *bench) judge(ctx context.Context) error {
 	for _, part := range []func(context.Context) error{b.f1, b.answer, b.named} {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := part(ctx); err != nil {
 			return err
 		}
