@@ -234,6 +234,9 @@ func (p *player) gold(t *testing.T, answer string) *astra.Score {
 			must(t, err)
 		}
 		for _, c := range calls {
+			if c.Args == nil {
+				c.Args = json.RawMessage("{}")
+			}
 			args, err := astra.Interpolate(c.Args, values)
 			must(t, err)
 			if p.before != nil {
