@@ -59,7 +59,7 @@ func (s *Schema) check(v *value, noun string) error {
 	if s == nil {
 		return nil
 	}
-	c := checker{noun: noun, steps: maxSteps}
+	c := checker{noun: noun, steps: maxSteps, path: make([]string, 0, 8)}
 	ok := c.apply(s.root, v, nil)
 	switch {
 	case c.steps < 0:

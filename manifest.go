@@ -132,6 +132,16 @@ func (r *manifestReader) at(keys ...string) *value {
 	return v
 }
 
+// refuse says one thing of each key: what could not be read is not held to rules as well.
+func (r *manifestReader) refuse(v *value, path, fix, format string, args ...any) {
+	for _, p := range r.bad.list {
+		if strings.HasPrefix(p.Msg, path+": ") {
+			return
+		}
+	}
+	r.filler.refuse(v, path, fix, format, args...)
+}
+
 func (r *manifestReader) identity(m *manifest) {
 	a := r.a
 	a.Name, a.Version, a.Title, a.Description, a.Domain, a.License = m.Name, m.Version, m.Title, m.Description, m.Domain, m.License

@@ -281,6 +281,9 @@ func (p *jsonParser) member(v *value, seen *keySet, depth int) error {
 	if !p.eat(':') {
 		return p.errorf("expected : after a key")
 	}
+	if v.keys == nil && depth == 1 { // arguments have a few keys; further in, room to spare would let small bytes take much memory
+		v.keys, v.items = make([]string, 0, 4), make([]value, 0, 4)
+	}
 	v.keys, v.items = append(v.keys, key), append(v.items, value{})
 	return p.value(&v.items[len(v.items)-1], depth)
 }
