@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -182,7 +183,7 @@ func (l badgerLog) Infof(format string, args ...any)    { l.print(slog.LevelDebu
 func (l badgerLog) Debugf(string, ...any)               {} // one a write
 
 func (l badgerLog) print(level slog.Level, format string, args []any) {
-	if l.log.Enabled(nil, level) {
-		l.log.Log(nil, level, "badger", "line", strings.TrimSpace(fmt.Sprintf(format, args...)))
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, "badger", "line", strings.TrimSpace(fmt.Sprintf(format, args...)))
 	}
 }

@@ -60,13 +60,11 @@ func BenchmarkEpisode(b *testing.B) {
 	for _, workers := range []int{64, 256} {
 		b.Run(fmt.Sprint(workers), func(b *testing.B) {
 			s := benchStore(b)
-			before := heap()
 			b.ReportAllocs()
 			b.ResetTimer()
 			playEpisodes(b, s, b.N, workers)
 			b.StopTimer()
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "episodes/s")
-			b.ReportMetric(float64(heap()-before)/(1<<20), "heap-growth-MiB")
 		})
 	}
 }

@@ -174,6 +174,22 @@ func copyOf(t *testing.T, dir string) string {
 	return to
 }
 
+// What a loss of power can make of the mark's file is not damage; what it cannot, is.
+func TestMark(t *testing.T) {
+	for content, refused := range map[string]bool{"": false, strings.Repeat("\x00", 21): false,
+		"00000000000000000001\n": false, "00000000000000009999\n": true, "junk": true} {
+		s := openStore(t, t.TempDir())
+		mustAppend(t, s, "ep-a", gateway.Synced, opened("ep-a", 0))
+		if err := errors.Join(s.Close(), os.WriteFile(filepath.Join(s.dir, "synced"), []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		logs := map[astra.EpisodeID][]astra.Event{"ep-a": {opened("ep-a", 0)}}
+		if got := checkDamaged(t, content, s.dir, logs); got != refused {
+			t.Errorf("mark %q: refused = %v, want %v", content, got, refused)
+		}
+	}
+}
+
 func TestHoleInALog(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	mustAppend(t, s, "ep-a", gateway.Synced, opened("ep-a", 0), called(1), called(2))

@@ -51,12 +51,13 @@
 //     commit is older than that is refused as damaged.
 //   - A log that was created but not yet sized when the process was killed keeps badger
 //     from opening. We remove it: nothing was in it.
-//   - A table whose checksum fails is skipped with a line in the log, and if MANIFEST is missing all
-//     tables are deleted. We look at both before badger does, and refuse.
+//   - A table whose checksum fails is skipped with a line in the log, and if MANIFEST is
+//     missing all tables are deleted. We look at both before badger does, and refuse.
 //   - Writing to a map of a file for which the disk has no room kills the process
-//     (SIGBUS), and a failed rotation of the memtable leaves badger unusable. So appends
-//     are refused while space is left (Options.Reserve), and after any failed commit the
-//     store answers every call with ErrFailed until it is opened again.
+//     (SIGBUS), a table that cannot be written is tried again for ever, on Close too, and a
+//     failed rotation of the memtable leaves badger unusable. So appends are refused
+//     while some space is left (Options.Reserve), and after any failed commit the store
+//     answers every call with ErrFailed until it is opened again.
 //
 // After loss of power a log may lack its last unsynced steps. Should the kernel have
 // kept a later page and lost an earlier one, the log has a hole, and Log says

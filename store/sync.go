@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -173,6 +174,9 @@ func readMark(dir string) (uint64, error) {
 	b, err := os.ReadFile(path)
 	if err != nil && !os.IsNotExist(err) || len(b) == 0 {
 		return 0, nilIfNotExist(err)
+	}
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return 0, nil // some file systems keep the size and lose the content with the power
 	}
 	n, err := strconv.ParseUint(strings.TrimSuffix(string(b), "\n"), 10, 64)
 	if err != nil {
