@@ -242,4 +242,3 @@ func inspect(t *testing.T, args ...string) string {
 	}
 	return string(out)
 }
-

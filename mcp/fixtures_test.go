@@ -170,6 +170,7 @@ func properties(p string) string { return `{"type":"object","properties":{` + p 
 
 func (f *fixtures) askingTools() {
 	f.add("test_sampling", "Asks the client's model.", properties(`"prompt":{"type":"string"}`), func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+		//lint:ignore SA1019 the suite still tests what the protocol has deprecated
 		got, err := f.m.RequestSampling(ctx, protocol.CreateMessageRequest{Request: protocol.Request{Method: "sampling/createMessage"}, CreateMessageParams: question(r.GetString("prompt", ""), 100)})
 		if err != nil {
 			return failed(err.Error()), nil
