@@ -2,10 +2,14 @@ package httpapi_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
@@ -29,8 +33,29 @@ func BenchmarkEpisodes(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "episodes/s")
 }
 
-func (h *house) overHTTP(b *testing.B) error {
-	ctx, c := b.Context(), h.client
+// TestManyAtOnce is for the race detector: trainers play side by side.
+func TestManyAtOnce(t *testing.T) {
+	h := newHouse(t)
+	var g errgroup.Group
+	for range 8 {
+		g.Go(func() error {
+			for range 5 {
+				if err := h.overHTTP(t); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	must(t, g.Wait())
+	if s := h.Stats(); s.Scored != 40 || s.Calls != 200 || s.Open != 0 {
+		t.Errorf("stats = %+v, want 40 scored episodes of 5 calls", s)
+	}
+}
+
+// overHTTP plays one whole episode; its reward is 1/3 because four calls are wasted.
+func (h *house) overHTTP(t testing.TB) error {
+	ctx, c := t.Context(), h.client
 	o, err := c.Open(ctx, gateway.OpenRequest{Arena: "shop", Task: "count", Mode: astra.Train})
 	if err != nil {
 		return err
@@ -41,18 +66,18 @@ func (h *house) overHTTP(b *testing.B) error {
 		}
 	}
 	answer := "7"
-	_, err = c.Submit(ctx, o.Episode, astra.Submitted{Answer: &answer})
+	score, err := c.Submit(ctx, o.Episode, astra.Submitted{Answer: &answer})
+	if err == nil && math.Abs(score.Reward-1.0/3) > 1e-9 {
+		return fmt.Errorf("reward %v, want 1/3", score.Reward)
+	}
 	return err
 }
 
 // BenchmarkDoor is what the door itself costs a request: the guards, the route, JSON.
 func BenchmarkDoor(b *testing.B) {
 	h := newHouse(b)
-	o, err := h.Open(b.Context(), gateway.OpenRequest{Arena: "shop", Task: "count"})
-	must(b, err)
-	r := httptest.NewRequest(http.MethodGet, "http://localhost/", nil)
+	r := httptest.NewRequest(http.MethodGet, "http://localhost/v1/stats", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
-	r.URL.Path = "/v1/episodes/" + string(o.Episode) + "/task"
 	b.ReportAllocs()
 	for b.Loop() {
 		w := httptest.NewRecorder()
