@@ -17,6 +17,7 @@
 // Node runs this file as it is, from 22.18 on; there is nothing to compile.
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 
@@ -39,7 +40,7 @@ function address(variable: string, standard: string): string {
 function token(): string {
   if (process.env.ASTRA_TOKEN) return process.env.ASTRA_TOKEN.trim();
   try {
-    return readFileSync(".astra/control.token", "utf8").trim();
+    return readFileSync(join(process.env.INIT_CWD ?? ".", ".astra/control.token"), "utf8").trim(); // npm start changes the directory
   } catch {
     throw new Trouble("there is no token: set ASTRA_TOKEN, or run this where astra keeps .astra");
   }
