@@ -52,5 +52,5 @@
 //
 // The unit is CEL's: one step of evaluation or ten characters of text. The estimate at load takes every input at its
 // limit (MaxAnswer, MaxState, the task's budget of calls, the arena's limit on results)
-// and refuses what could pass MaxCost. RunCost bounds one score's real work, and with it memory.
+// and refuses what could pass MaxCost. RunCost bounds the real work of a verifier in a score, and with it memory.
 package verifiers

@@ -20,7 +20,7 @@ type hearing struct {
 	ev    *astra.Evidence
 	limit int64 // bytes of a step's value or arguments
 	vars  map[string]ref.Val
-	spent float64 // of RunCost
+	spent float64 // of RunCost, by the verifier being run
 
 	ctx   context.Context // while a program runs; CEL has no other way to hand it to what it calls
 	step  ref.Val         // the step that a `solved` judges
@@ -175,6 +175,8 @@ const maxReasons = 16
 // sound tries the parts of x that no agent can influence. An error is *broken, or the
 // context's. See Failures in the package comment.
 func (h *hearing) sound(ctx context.Context, x *expression) error {
+	h.spent = 0 // what an agent made other verifiers spend must not count here
+	defer func() { h.spent = 0 }()
 	var first error
 	for i := range x.clauses {
 		c := &x.clauses[i]

@@ -106,6 +106,7 @@ func (s *solver) solve(ctx context.Context, i int) error {
 // search finds the first step after a given one that solves sub-task i, or says why
 // there is none.
 func (s *solver) search(ctx context.Context, i, after int) (step int, why *astra.Reason, err error) {
+	s.spent = 0
 	t := &s.subtasks[i]
 	tried, early := 0, false
 	var nearest attempt
