@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -195,20 +196,11 @@ func (x *player) call(ts *testscript.TestScript, args []string) {
 	}
 }
 
-// model serves OpenAI's chat protocol. A message that begins with { is a tool call,
-// {"name": …, "arguments": {…}}; any other is text.
-func model(ts *testscript.TestScript, _ bool, messages []string) {
-	var mu sync.Mutex
-	next := 0
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if r.Header.Get("Authorization") != "Bearer "+ts.Getenv("ASTRA_API_KEY") {
-			http.Error(w, `{"error":{"message":"wrong key"}}`, http.StatusUnauthorized)
-			return
-		}
-		say := messages[next%len(messages)]
-		next++
+// model serves OpenAI's chat protocol to whoever has the key that ASTRA_API_KEY has now. A
+// message that begins with { is a tool call, {"name": …, "arguments": {…}}; any other is text.
+func model(ts *testscript.TestScript, _ bool, says []string) {
+	var messages []map[string]any
+	for i, say := range says {
 		message := map[string]any{"role": "assistant", "content": say}
 		if strings.HasPrefix(say, "{") {
 			var call struct {
@@ -216,12 +208,22 @@ func model(ts *testscript.TestScript, _ bool, messages []string) {
 				Arguments json.RawMessage
 			}
 			ts.Check(json.Unmarshal([]byte(say), &call))
-			message = map[string]any{"role": "assistant", "content": nil, "tool_calls": []any{map[string]any{"id": fmt.Sprint("call_", next), "type": "function",
+			message = map[string]any{"role": "assistant", "content": nil, "tool_calls": []any{map[string]any{"id": fmt.Sprint("call_", i), "type": "function",
 				"function": map[string]string{"name": call.Name, "arguments": string(call.Arguments)}}}}
 		}
+		messages = append(messages, message)
+	}
+	key := "Bearer " + ts.Getenv("ASTRA_API_KEY")
+	var next atomic.Int64
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
+		if r.Header.Get("Authorization") != key {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprintf(w, `{"error":{"message":"the key %s is wrong"}}`, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"id": "c", "object": "chat.completion", "created": 1, "model": "story",
-			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": message}}})
+			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": messages[int(next.Add(1)-1)%len(messages)]}}})
 	}))
 	ts.Defer(s.Close)
 	ts.Setenv("MODEL", s.URL+"/v1")
