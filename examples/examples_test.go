@@ -46,6 +46,13 @@ func TestArenasAreRich(t *testing.T) {
 			count(got, "verified", len(task.Verify) > 0)
 			count(got, "answers", task.Answer != nil)
 			count(got, "untitled", task.Title == "")
+			for _, turn := range task.Turns {
+				for i := range a.Tools {
+					if strings.Contains(turn.Prompt, a.Tools[i].Name) {
+						t.Errorf("%s/%s: the prompt names the tool %s", name, task.ID, a.Tools[i].Name)
+					}
+				}
+			}
 		}
 		if n := len(a.Tools); n < 6 || n > 10 {
 			t.Errorf("%s has %d tools, want 6 to 10", name, n)
