@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -182,6 +183,27 @@ func TestInternalErrorsAreKept(t *testing.T) {
 		if p := got.problem(t); p.Status != 500 || strings.Contains(string(got.body), "secrets") {
 			t.Errorf("internal error = %s", got.body)
 		}
+	}
+}
+
+// TestSecretsAreNotLogged plays, errs and panics before a logger that writes everything.
+func TestSecretsAreNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	handler, err := httpapi.New(broken{Gateway: newGateway(t)}, &httpapi.Options{Token: token, Logger: logger})
+	must(t, err)
+	h := &house{t: t, handler: handler}
+	var o gateway.Opening
+	h.expect(&o, 201, "POST", "/v1/episodes", `{"arena":"shop","task":"broken","mode":"train"}`)
+	h.expect(nil, 200, "POST", "/v1/keys/resolve", `{"key":"`+string(o.Key)+`"}`)
+	h.do("POST", "/v1/keys/resolve", `{"key":"`+string(o.Key)+`x"}`)
+	h.do("POST", "/v1/keys/resolve", `{"key":"`+string(o.Key))
+	h.do("POST", "/v1/episodes/"+string(o.Episode)+"/submit", "")
+	if h.do("GET", "/v1/episodes", "").StatusCode != 500 || !strings.Contains(log.String(), "a bug") {
+		t.Errorf("the panic is not in the log: %s", &log)
+	}
+	if strings.Contains(log.String(), string(o.Key)) || strings.Contains(log.String(), token) || strings.Contains(log.String(), o.Key.Hash()) {
+		t.Errorf("a secret is in the log: %s", &log)
 	}
 }
 

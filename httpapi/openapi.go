@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"regexp"
 	"strconv"
 
@@ -52,7 +53,9 @@ func operation(r route, s schemas) map[string]any {
 	}
 	switch {
 	case r.body != nil:
-		op["requestBody"] = map[string]any{"content": content(plainJSON, s.of(r.body)), "required": true}
+		ref := s.of(r.body)
+		needed := s[reflect.TypeOf(r.body).Name()]["required"] != nil // else no body says as much as {}
+		op["requestBody"] = map[string]any{"content": content(plainJSON, ref), "required": needed}
 	case r.bodyKind != "":
 		op["requestBody"] = map[string]any{"content": content(r.bodyKind, schema{}), "required": true}
 	}
