@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -158,6 +159,21 @@ func manyPatterns() string {
 		list[i] = fmt.Sprintf(`"(a{900}){1}%d": true`, i)
 	}
 	return strings.Join(list, ",")
+}
+
+func TestCheckTogether(t *testing.T) {
+	tool := toolWith(t, orderInput, `{"type": "object"}`)
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for range 200 {
+				if tool.CheckArgs(json.RawMessage(`{"sku":"AB-1","quantity":2}`)) != nil || tool.CheckArgs(json.RawMessage(`{"sku":"x"}`)) == nil {
+					t.Error("the verdict differs when many check at once")
+				}
+			}
+		})
+	}
+	wait.Wait()
 }
 
 func BenchmarkCheck(b *testing.B) {

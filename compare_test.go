@@ -243,3 +243,13 @@ func TestInterpolateIsBounded(t *testing.T) {
 		t.Errorf("error = %v, want that the arguments grow", err)
 	}
 }
+
+func BenchmarkAnyLeaf(b *testing.B) {
+	value := json.RawMessage(`{"items": [{"sku": "B-8", "left": 1240.5}, {"sku": "B-9", "tags": ["red", null]}], "where": "Straße 7"}`)
+	b.ReportAllocs()
+	for b.Loop() {
+		if astra.AnyLeaf(json.RawMessage(`"W3"`), value, nil) {
+			b.Fatal("found")
+		}
+	}
+}

@@ -160,7 +160,7 @@ func readDir(dir string) (*Bundle, error) {
 		return nil, err
 	}
 	defer root.Close()
-	r := &dirReader{root: root}
+	r := &dirReader{root: root, most: maxNames}
 	if err := r.read(".", 0); err != nil {
 		return nil, err
 	}
@@ -170,14 +170,19 @@ func readDir(dir string) (*Bundle, error) {
 	return NewBundle(r.files)
 }
 
-// maxFolders bounds the nesting of folders, and how many are looked into.
-const maxFolders = 32
+// What is looked at of a directory: it may hold hidden names and folders besides its files.
+const (
+	maxFolders = 32 // of folders in folders
+	maxNames   = 4 * MaxFiles
+)
 
 // A dirReader collects the files of a directory, never following a link.
 type dirReader struct {
 	root  *os.Root
 	files []File
 	total int64
+	names int // seen so far
+	most  int // maxNames
 	bad   refusals
 }
 
@@ -187,9 +192,13 @@ func (r *dirReader) read(dir string, depth int) error {
 		return err
 	}
 	defer d.Close()
-	entries, err := d.ReadDir(4 * MaxFiles) // a folder may hold hidden names besides
+	entries, err := d.ReadDir(r.most + 1)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return err
+	}
+	if r.names += len(entries); r.names > r.most {
+		r.bad.add(dir, 0, "name the arena's own directory", "more than %d names; a bundle may have %d files", r.most, MaxFiles)
+		return nil
 	}
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") {

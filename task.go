@@ -124,7 +124,7 @@ func (a *Arena) InitialTools(t *Task) []string {
 		added := setOf(later)
 		in = func(name string) bool { return !added(name) }
 	}
-	var names []string
+	names := []string{} // JSON of a view with none is [], not null
 	for i := range a.Tools {
 		if in(a.Tools[i].Name) {
 			names = append(names, a.Tools[i].Name)
