@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,8 +51,8 @@ type setting struct {
 var settings = []setting{
 	{key: "dir", about: "directory of the store (default .astra)", kind: "DIR", path: true, set: text(func(c *config) *string { return &c.Dir })},
 	{key: "arenas", about: "directories with arenas (default examples/arenas)", kind: "DIR", path: true, list: true, set: texts(func(c *config) *[]string { return &c.Arenas })},
-	{key: "agents", about: "address of the agents' listener (default 127.0.0.1:8080)", kind: "ADDR", set: text(func(c *config) *string { return &c.Agents })},
-	{key: "control", about: "address of the control listener (default 127.0.0.1:8081)", kind: "ADDR", set: text(func(c *config) *string { return &c.Control })},
+	{key: "agents", about: "address of the agents' listener (default 127.0.0.1:8080)", kind: "ADDR", set: address(func(c *config) *string { return &c.Agents })},
+	{key: "control", about: "address of the control listener (default 127.0.0.1:8081)", kind: "ADDR", set: address(func(c *config) *string { return &c.Control })},
 	{key: "practice", about: "let explorers in over HTTP, with the token in DIR/explorer.token", set: truth(func(c *config) *bool { return &c.Practice })},
 	{key: "hosts", about: "Host names to answer to besides loopback's", kind: "NAME", list: true, set: texts(func(c *config) *[]string { return &c.Hosts })},
 	{key: "origins", about: "browser origins to answer to besides loopback's", kind: "URL", list: true, set: texts(func(c *config) *[]string { return &c.Origins })},
@@ -66,6 +67,18 @@ var settings = []setting{
 
 func text(at func(*config) *string) func(*config, []string) error {
 	return func(c *config, v []string) error { *at(c) = v[0]; return nil }
+}
+
+// address takes a URL too, which is how clients are told of the same place.
+func address(at func(*config) *string) func(*config, []string) error {
+	return func(c *config, v []string) error {
+		addr := strings.TrimSuffix(strings.TrimPrefix(v[0], "http://"), "/")
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return errors.New("want host:port, such as 127.0.0.1:8080")
+		}
+		*at(c) = addr
+		return nil
+	}
 }
 
 func texts(at func(*config) *[]string) func(*config, []string) error {
