@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -75,6 +76,7 @@ type Problem struct {
 const maxDetail = 4000
 
 func problemOf(err error) Problem {
+	err = routing(err)
 	k := kindOf(err)
 	p := Problem{Type: ProblemType + k.name, Title: k.err.Error(), Status: k.status, Detail: k.err.Error()}
 	if k.err != errInternal { // what an unforeseen error says is for the log only
@@ -100,16 +102,20 @@ func kindOf(err error) kind {
 	return kindOf(translate(err))
 }
 
+// routing puts the router's errors into our words.
+func routing(err error) error {
+	he, _ := errors.AsType[*echo.HTTPError](err)
+	switch {
+	case he == nil:
+		return err
+	case he.Code == http.StatusMethodNotAllowed:
+		return fmt.Errorf("%w: the header Allow lists those that are", errMethod)
+	}
+	return fmt.Errorf("%w: there is no such route; %s lists them all", astra.ErrNotFound, openapiPath)
+}
+
 // translate names the errors that are no sentinels of ours. It never fails to find a row.
 func translate(err error) error {
-	if he, ok := errors.AsType[*echo.HTTPError](err); ok {
-		switch he.Code {
-		case http.StatusNotFound:
-			return astra.ErrNotFound
-		case http.StatusMethodNotAllowed:
-			return errMethod
-		}
-	}
 	_, large := errors.AsType[*http.MaxBytesError](err)
 	_, score := errors.AsType[*astra.ScoreError](err)
 	_, bundle := errors.AsType[*astra.BundleError](err)

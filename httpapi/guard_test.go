@@ -148,9 +148,12 @@ func TestProblems(t *testing.T) {
 		if p.Status != tc.status || p.Type != httpapi.ProblemType+tc.kind {
 			t.Errorf("%s %s %.60s = %d %s (%s), want %d %s", tc.method, tc.path, tc.body, p.Status, p.Type, p.Detail, tc.status, tc.kind)
 		}
-		if strings.Contains(p.Detail, "goroutine") || strings.Contains(p.Detail, "httpapi.") || strings.Contains(p.Detail, "struct") {
+		if strings.Contains(p.Detail, "goroutine") || strings.Contains(p.Detail, "httpapi.") || strings.Contains(p.Detail, "struct") || strings.Contains(p.Detail, "code=") {
 			t.Errorf("%s %s shows what is inside: %s", tc.method, tc.path, p.Detail)
 		}
+	}
+	if got := h.do("PUT", at, ""); !strings.Contains(got.Header.Get("Allow"), "GET") {
+		t.Errorf("405 allows %q", got.Header.Get("Allow"))
 	}
 	if p := h.do("POST", "/v1/episodes", `{}`, header("Content-Type", "text/plain")).problem(t); p.Status != 415 {
 		t.Errorf("a form's content type: %+v", p)
