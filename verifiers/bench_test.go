@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/verifiers"
@@ -135,6 +136,8 @@ func FuzzCEL(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, source, value, answer string) {
+		late := time.AfterFunc(10*time.Second, func() { panic(fmt.Sprintf("still at it: %q on %q and %q", source, value, answer)) })
+		defer late.Stop()
 		a := arena(verify(source))
 		if j.Check(a, true) != nil {
 			return

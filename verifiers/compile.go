@@ -51,7 +51,7 @@ func positioned(issues *cel.Issues) error {
 	if n := len(issues.Errors()); n > 1 {
 		more = fmt.Sprintf(" (and %d more)", n-1)
 	}
-	return &sourceError{first.Location.Line(), first.Location.Column() + 1, message + more}
+	return &sourceError{first.Location.Line(), max(0, first.Location.Column()) + 1, message + more}
 }
 
 // A sourceError is a refusal with its place in the verifier: both count from 1, columns in characters.

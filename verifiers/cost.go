@@ -21,7 +21,7 @@ const (
 	MaxAnswer = 64 << 10
 	MaxState  = 1 << 20
 	MaxCost   = 4_000_000_000 // estimated at load, for one task's inputs at their limits
-	RunCost   = 10_000_000    // spent by one verifier in one score, a sub-task's over all steps; some 0.4 s
+	RunCost   = 5_000_000     // spent by one verifier in one score, a sub-task's over all steps; 0.2 s to 2 s
 )
 
 // sizes bounds the inputs of one task's verifiers. It estimates as CEL's checker asks.

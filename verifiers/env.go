@@ -14,7 +14,7 @@ var (
 	authorMade = map[string]bool{"gold": true, "task": true, "seed": true}
 )
 
-// maxSource bounds a verifier in characters; parsing is linear but slow (some 2 µs a character).
+// maxSource bounds a verifier in characters.
 const maxSource = 8 << 10
 
 var (
