@@ -114,10 +114,10 @@ func (a *app) wantsJSON(cmd *cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// printJSON prints v on one line.
 func (a *app) printJSON(v any) error {
 	e := json.NewEncoder(a.stdout)
 	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	return e.Encode(v)
 }
 

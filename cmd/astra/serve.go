@@ -89,10 +89,10 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 		return a.printJSON(map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)})
 	}
 	a.printf("serving %d arenas from %s\n", len(list), a.config.Dir)
-	a.printf("  agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
-	a.printf("  control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
+	a.printf("agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
+	a.printf("control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
 	if a.config.Practice {
-		a.printf("  practice  %s/mcp and /arenas/ARENA/mcp (MCP; token in %s)\n", l.house.Agents, a.tokenPath(explorerToken))
+		a.printf("practice  %s/mcp and /arenas/ARENA/mcp (MCP; token in %s)\n", l.house.Agents, a.tokenPath(explorerToken))
 	}
 	return nil
 }
