@@ -10,30 +10,30 @@ export ASTRA_DIR=$out/store
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 astra() { bin/astra "$@"; }
 
-say "1. Serve the example arenas"
+say "Serve the example arenas"
 astra serve --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
 until grep -q '^control' "$out/serve.log"; do
   kill -0 "$server" 2>/dev/null || { cat "$out/serve.log" >&2; exit 1; }
-  read -rt 0.1 <> <(:) || :
+  sleep 0.1
 done
 cat "$out/serve.log"
 
 for arena in inventory travel files; do
-  say "2. $arena: the gold agent plays every training task's own solution, over MCP"
+  say "$arena: the gold agent plays every training task's own solution, over MCP"
   astra run "$arena" --agent gold
-  say "3. $arena: an agent that calls tools at random, for comparison"
+  say "$arena: an agent that calls tools at random, for comparison"
   astra run "$arena" --agent random --seed 7
 done
 
-say "4. Why did a random episode score what it did?"
+say "Why did a random episode score what it did?"
 episode=$(astra episodes --arena inventory --limit 1 --json | sed -n 's/.*"episode":"\([^"]*\)".*/\1/p' | head -1)
 astra show "$episode"
 
-say "5. Play its log again and compare every byte"
+say "Play its log again and compare every byte"
 astra replay "$episode"
 
-say "6. Write the episodes that scored at least 0.9 as SFT rows"
+say "Write the episodes that scored at least 0.9 as SFT rows"
 astra export sft --min-reward 0.9 --out "$out/sft.jsonl"
 wc -lc "$out/sft.jsonl"
