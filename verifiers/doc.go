@@ -15,7 +15,8 @@
 //	seed    int: the world's
 //
 // A field that these types do not have is refused when the arena is loaded. JSON (value,
-// args, state, scenario) is dynamic. A JSON number that is whole and fits 64 bits is an int,
+// args, state, scenario) is dynamic; but step.value in the `solved` of a sub-task with a
+// tool may only name properties of that tool's output schema, where that is closed. A JSON number that is whole and fits 64 bits is an int,
 // however it is written (200, 200.0, 2e2), any other a double; comparisons do not
 // care, arithmetic does: write number(x) * 0.5 where x may be either. The keys of a
 // JSON object are iterated in the order of their bytes.

@@ -38,6 +38,7 @@ type entry struct {
 	name   string // as errors call it
 	source string
 	scope  scope
+	tool   string // of the sub-task, or ""
 }
 
 // entries lists a task's verifiers: those of sub-tasks in order, the answer's, then named ones by name.
@@ -45,14 +46,14 @@ func entries(t *astra.Task) []entry {
 	var all []entry
 	for i := range t.Subtasks {
 		if s := &t.Subtasks[i]; s.Solved != "" {
-			all = append(all, entry{"subtask " + s.ID + ": solved", s.Solved, inSubtask})
+			all = append(all, entry{"subtask " + s.ID + ": solved", s.Solved, inSubtask, s.Tool})
 		}
 	}
 	if t.Answer != nil && t.Answer.Verify != "" {
-		all = append(all, entry{"answer: verify", t.Answer.Verify, inTask})
+		all = append(all, entry{"answer: verify", t.Answer.Verify, inTask, ""})
 	}
 	for _, name := range slices.Sorted(maps.Keys(t.Verify)) {
-		all = append(all, entry{"verifier " + name, t.Verify[name], inTask})
+		all = append(all, entry{"verifier " + name, t.Verify[name], inTask, ""})
 	}
 	return all
 }
@@ -96,6 +97,7 @@ type inspection struct {
 type question struct {
 	source string
 	scope  scope
+	tool   string
 	sizes  sizes
 }
 
@@ -119,7 +121,7 @@ func (c *inspection) task(t *astra.Task) error {
 	}
 	sizes := newSizes(c.arena, t)
 	for _, e := range entries(t) {
-		q := question{e.source, e.scope, sizes}
+		q := question{e.source, e.scope, e.tool, sizes}
 		err, known := c.seen[q]
 		if !known {
 			err = c.verifier(q)
@@ -142,6 +144,11 @@ func (c *inspection) verifier(q question) error {
 	}
 	if (v.state || v.end) && !c.hasState {
 		return refused("reads state, but the arena has no state(); export one, or judge by steps and answer")
+	}
+	if tool := c.arena.Tool(q.tool); tool != nil {
+		if err := v.fits(tool); err != nil {
+			return err
+		}
 	}
 	if err := c.env.estimate(v, q.sizes); err != nil {
 		return err

@@ -228,6 +228,23 @@ func TestCheckRefuses(t *testing.T) {
 	}
 }
 
+// TestCheckReadsOutputSchemas holds `solved` to the properties of a closed output schema.
+func TestCheckReadsOutputSchemas(t *testing.T) {
+	for _, c := range []struct{ schema, solved, want string }{
+		{`{"type":"object","properties":{"quantity":{}},"additionalProperties":false}`, "step.value.quantty == 1", "column 11: undefined field 'quantty': the output schema of order has quantity"},
+		{`{"type":"object","properties":{"quantity":{}},"additionalProperties":false}`, "step.value.quantity == 1", ""},
+		{`{"type":"object","properties":{"quantity":{}}}`, "step.value.quantty == 1", ""},
+		{``, "step.value.quantty == 1", ""},
+	} {
+		a := arena(astra.Task{Subtasks: []astra.Subtask{{ID: "s", Tool: "order", Solved: c.solved}}})
+		a.Tools = []astra.Tool{{Name: "order", Output: json.RawMessage(c.schema)}}
+		err := newJudge(t).Check(a, true)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("Check(%s) with %s = %v, want %q", c.solved, c.schema, err, c.want)
+		}
+	}
+}
+
 func verify(source string) astra.Task { return astra.Task{Verify: map[string]string{"v": source}} }
 
 // TestCheckAccepts holds that what authors write passes the cost estimate.

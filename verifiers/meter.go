@@ -11,10 +11,9 @@ import (
 )
 
 // CEL has a meter of its own. It is not used: in a loop it searches a stack that grows
-// with every pass, so that
-// a loop over 100,000 elements for each of as many ran ten minutes without coming to its limit; and it charges for a
-// call when the call is over, when replace on two texts of 1 MiB would have made 1 TiB.
-// This one charges before.
+// with every pass, so that a loop over 100,000 elements for each of as many ran ten
+// minutes without coming to its limit; and it charges for a call when the call is over,
+// when replace on two texts of 1 MiB would have made 1 TiB. This one charges before.
 
 // meterName is how an evaluation step finds the hearing that it is part of. No
 // expression can spell it.
