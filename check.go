@@ -14,7 +14,7 @@ import (
 // maxSteps bounds the work of one check, in rules applied, values compared and bytes matched. A schema that branches
 // and recurses would take time exponential in the depth of the value; an
 // honest check of the largest result takes some hundred thousand.
-const maxSteps = 4 << 20
+const maxSteps = 2 << 20
 
 // maxComplaints is how many problems one check reports to the agent.
 const maxComplaints = 5

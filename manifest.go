@@ -19,7 +19,7 @@ import (
 
 // What arena.yaml may hold.
 const (
-	MaxManifestBytes = 512 << 10 // the parser takes about 100 bytes a byte at worst
+	MaxManifestBytes = 512 << 10 // the parser takes up to 160 bytes a byte, so some 80 MB
 	maxYAMLDepth     = 64        // our keys take four; the rest is for schemas and provenance
 	MaxTools         = 256       // more than any model is shown at once
 	maxTitle         = 200
