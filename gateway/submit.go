@@ -99,20 +99,25 @@ func (g *Gateway) settle(ctx context.Context, e *episode, s *astra.Submitted) (*
 	ctx = context.WithoutCancel(ctx)
 	score, err := g.score(ctx, e, s)
 	if err != nil {
-		fault := astra.FaultVerifier
-		if se, ok := errors.AsType[*astra.ScoreError](err); ok {
-			fault = se.Fault
-		}
-		g.count.invalid.Add(1)
-		g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "fault", fault, "reason", Causes(err))
-		ended := endedAs(astra.StatusInvalid, fault, clip(err.Error(), 2000))
-		return nil, errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, err), g.append(ctx, e, Synced, astra.Event{Submitted: s}, ended))
+		return nil, g.unjudged(ctx, e, s, err)
 	}
 	if err := g.append(ctx, e, Synced, astra.Event{Submitted: s}, astra.Event{Scored: score}); err != nil {
 		return nil, err
 	}
 	g.count.scored.Add(1)
 	return score, nil
+}
+
+// unjudged ends an episode that cannot be scored: invalid, never 0.
+func (g *Gateway) unjudged(ctx context.Context, e *episode, s *astra.Submitted, err error) error {
+	se, ok := errors.AsType[*astra.ScoreError](err)
+	if !ok {
+		se = &astra.ScoreError{Fault: astra.FaultVerifier, Err: err}
+	}
+	g.count.invalid.Add(1)
+	g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "fault", se.Fault, "reason", Causes(err))
+	ended := endedAs(astra.StatusInvalid, se.Fault, clip(se.Err.Error(), 2000))
+	return errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, se), g.append(ctx, e, Synced, astra.Event{Submitted: s}, ended))
 }
 
 func endedAs(as astra.Status, fault astra.Fault, reason string) astra.Event {
