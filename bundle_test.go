@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/astra-arenas/astra"
 )
@@ -83,6 +84,15 @@ func TestPackIsReproducible(t *testing.T) {
 	}
 	if !bytes.Equal(pack(t, fromFile), packed) {
 		t.Error("packing the unpacked bundle gives other bytes")
+	}
+	z, err := zip.NewReader(bytes.NewReader(packed), int64(len(packed)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, f := range z.File { // nothing of the clock, the machine or the compressor
+		if f.Modified.UTC().Format(time.RFC3339) != "1980-01-01T00:00:00Z" || f.Method != zip.Store || f.Mode() != 0o644 || f.Name != fromDir.Files()[i].Path {
+			t.Errorf("entry %d is %+v", i, f.FileHeader)
+		}
 	}
 	if _, ok := fromFile.File("CERTIFICATE.json"); !ok {
 		t.Error("the certificate was not packed")

@@ -20,6 +20,7 @@ func TestTasksRefused(t *testing.T) {
 		"not UTF-8":              {`Which`, "\xff", `tasks.jsonl:1: column 120: not UTF-8`},
 		"deep":                   {`{"warehouses": 4}`, strings.Repeat("[", 80) + strings.Repeat("]", 80), `tasks.jsonl:1: column 435: nested more than 64 deep`},
 		"unknown key":            {`"seed": 7`, `"sede": 7`, `tasks.jsonl:1: unknown key "sede"; known here: id, title, split`},
+		"empty key":              {`"seed": 7`, `"": 7`, `tasks.jsonl:1: unknown key ""`},
 		"key in capitals":        {`"seed": 7`, `"Seed": 7`, `tasks.jsonl:1: unknown key "Seed"`},
 		"unknown key inside":     {`"question": "…", "tool": "find_item"`, `"quest": "…", "tool": "find_item"`, `tasks.jsonl:1: subtasks[0]: unknown key "quest"`},
 		"wrong type":             {`"seed": 7`, `"seed": "7"`, `tasks.jsonl:1: seed: must be a number, not text`},
