@@ -113,7 +113,9 @@ func (d *Door) Call(ctx context.Context, tool string, args json.RawMessage) (Out
 	err := d.retry(ctx, func(ctx context.Context) error {
 		result, err := d.client.CallTool(ctx, request)
 		if errors.Is(err, mcp.ErrInvalidParams) || errors.Is(err, mcp.ErrMethodNotFound) {
-			out = Outcome{Failed: true, Text: err.Error()} // an unknown tool, in MCP's words
+			// An unknown tool. The client puts its own words before the door's.
+			text := strings.TrimPrefix(err.Error(), mcp.ErrInvalidParams.Error()+": ")
+			out = Outcome{Failed: true, Text: text}
 			return nil
 		}
 		if err == nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -64,7 +65,11 @@ func (a *app) printEpisodes(list []astra.Summary) error {
 		if s.Fault != "" {
 			why = string(s.Fault) + ": " + s.Reason
 		}
-		t.row(s.Episode, s.Arena, s.Task, int(s.Seed), s.Mode, s.Policy, s.Status, s.Steps, s.Reward, s.OpenedAt.Local().Format(time.DateTime), clip(why, 60))
+		seed := "" // 0, or the task's own, which no door shows
+		if s.Seed != 0 {
+			seed = strconv.FormatInt(s.Seed, 10)
+		}
+		t.row(s.Episode, s.Arena, s.Task, seed, s.Mode, s.Policy, s.Status, s.Steps, s.Reward, s.OpenedAt.Local().Format(time.DateTime), clip(why, 60))
 	}
 	return t.write(a.stdout)
 }

@@ -32,7 +32,7 @@ type attempt struct {
 	Task      string          `json:"task"`
 	Number    int             `json:"attempt"` // of this task, from 1
 	Episode   astra.EpisodeID `json:"episode,omitempty"`
-	Seed      int64           `json:"seed"`
+	Seed      int64           `json:"seed,omitempty"` // not if it is the task's own
 	Status    astra.Status    `json:"status,omitempty"`
 	Reward    *float64        `json:"reward,omitempty"`
 	Recall    *float64        `json:"recall,omitempty"`

@@ -151,7 +151,7 @@ func (f *runFlags) count(tasks []string) int {
 func (f *runFlags) plan(tasks []string) []attempt {
 	attempts := make([]attempt, f.count(tasks))
 	for i := range attempts {
-		attempts[i] = attempt{Task: tasks[i%len(tasks)], Number: 1 + i/len(tasks), Seed: f.seed}
+		attempts[i] = attempt{Task: tasks[i%len(tasks)], Number: 1 + i/len(tasks)}
 	}
 	return attempts
 }

@@ -76,7 +76,7 @@ func (s *show) head() {
 	if ep.Task != "" {
 		task = "task " + plain(ep.Task)
 	}
-	s.printf("%s  %s  seed %d  %s  %s\n", ep.Episode, task, ep.Seed, ep.Mode, ep.Status)
+	s.printf("%s  %s  %s  %s  %s\n", ep.Episode, task, s.seed(), ep.Mode, ep.Status)
 	s.printf("  arena   %s@%s\n  runtime %s\n  opened  %s", plain(ep.Arena), ep.Digest, plain(ep.Runtime), ep.OpenedAt.UTC().Format("2006-01-02 15:04:05 MST"))
 	for _, fact := range []struct{ name, value string }{{"policy", ep.Policy}, {"group", ep.Group}, {"by", ep.Principal}, {"fork of", string(ep.Parent)}} {
 		if fact.value != "" {
@@ -84,6 +84,17 @@ func (s *show) head() {
 		}
 	}
 	s.printf("\n")
+}
+
+// seed is the world's. The record leaves out one that is the task's own.
+func (s *show) seed() string {
+	switch {
+	case s.task != nil && s.task.Seed != nil:
+		return fmt.Sprintf("seed %d (the task's)", *s.task.Seed)
+	case s.task == nil && s.ep.Task != "" && s.ep.Seed == 0:
+		return "seed 0 or the task's"
+	}
+	return fmt.Sprintf("seed %d", s.ep.Seed)
 }
 
 func (s *show) step(step astra.Step) {
