@@ -2,6 +2,7 @@ package mcp
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+	protocol "github.com/mark3labs/mcp-go/mcp"
 )
 
 func TestAgentPlays(t *testing.T) {
@@ -226,6 +229,48 @@ func TestInstructions(t *testing.T) {
 		must(t, json.Unmarshal([]byte(dial(t, url, explorerTokenFor(url), modern).ask("server/discover", "{}").body), &new))
 		if old.Result.Instructions == "" || old.Result.Instructions != new.Result.Instructions || len(old.Result.Instructions) > maxInstructions {
 			t.Errorf("%s: instructions of %d bytes %q, and of %d", url, len(old.Result.Instructions), old.Result.Instructions, len(new.Result.Instructions))
+		}
+	}
+}
+
+// An agent does not see a score, not even of practice.
+func TestAgentSeesNoScore(t *testing.T) {
+	h := newHouse(t, nil)
+	o, err := h.gateway.Open(t.Context(), gateway.OpenRequest{Arena: "shop", Task: "short"})
+	must(t, err)
+	w := dial(t, h.door(o.Key), "", modern)
+	_, err = h.gateway.Submit(t.Context(), o.Episode, astra.Submitted{})
+	must(t, err)
+	if r := w.ask("resources/read", `{"uri":"astra://episode"}`); !strings.Contains(r.body, "scored") || strings.Contains(r.body, "reward") {
+		t.Errorf("the episode shows %s", r.body)
+	}
+}
+
+// The one table of errors: each says what happened and what to do, and nothing that is
+// wrapped inside.
+func TestToolErrors(t *testing.T) {
+	s, err := New(nil, nil)
+	must(t, err)
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("%w: %w", astra.ErrInvalid, &astra.StepError{Step: 3, Fault: astra.FaultSandbox, Err: errors.New("HIDDEN")}), "not yours"},
+		{fmt.Errorf("%w: HIDDEN", astra.ErrEnded), "the episode is over"},
+		{fmt.Errorf("%w: HIDDEN", astra.ErrBudget), "budget"},
+		{fmt.Errorf("%w: HIDDEN", astra.ErrBusy), "try again"},
+		{fmt.Errorf("%w: HIDDEN", astra.ErrConflict), "new key"},
+		{fmt.Errorf("%w: HIDDEN", astra.ErrFull), "later"},
+		{fmt.Errorf("seed: %w", astra.ErrRefused), "seed"},
+		{errors.New("HIDDEN"), "not your doing"},
+	} {
+		got := s.toolError(tt.err)
+		text := got.Content[0].(protocol.TextContent).Text
+		if !got.IsError || !strings.Contains(text, tt.want) || strings.Contains(text, "HIDDEN") {
+			t.Errorf("%v is told as %q, want %q", tt.err, text, tt.want)
+		}
+		if text := s.readError(tt.err).Error(); strings.Contains(text, "HIDDEN") {
+			t.Errorf("%v is read as %q", tt.err, text)
 		}
 	}
 }

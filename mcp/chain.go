@@ -200,6 +200,13 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, p party) {
 			unreadable(err).write(w, nil)
 			return
 		}
+		if d.servePlain(w, r, q) {
+			return
+		}
+		if cancelsOthers(q) {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
 	} else if !d.mayUseSession(q) {
 		http.Error(w, "Invalid session ID", http.StatusNotFound)
 		return

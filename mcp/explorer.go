@@ -110,13 +110,22 @@ func (x *explorers) mine(ctx context.Context, id astra.EpisodeID) (astra.Episode
 	return id, err
 }
 
-// record is the record of the episode that a call means.
-func (x *explorers) record(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error) {
+// played is the transcript, with its score, of the episode that a call means.
+func (x *explorers) played(ctx context.Context, id astra.EpisodeID) (*transcript, error) {
 	id, err := x.mine(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return x.episodes.Episode(ctx, id)
+	ep, err := x.episodes.Episode(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	t, err := x.transcript(ctx, ep)
+	if err != nil {
+		return nil, err
+	}
+	t.Score = showScore(ep.Score)
+	return t, nil
 }
 
 // open starts an episode, which is from then on the one that its session means.
@@ -309,9 +318,5 @@ type statusArgs struct {
 }
 
 func (x *explorers) episodeStatus(ctx context.Context, in statusArgs) (*transcript, error) {
-	ep, err := x.record(ctx, in.Episode)
-	if err != nil {
-		return nil, err
-	}
-	return x.transcript(ctx, ep)
+	return x.played(ctx, in.Episode)
 }

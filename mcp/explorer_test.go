@@ -116,7 +116,7 @@ func TestLobby(t *testing.T) {
 		if v := w.call("arena_search", `{"query":"corner things"}`); !strings.Contains(v.text(), `"shop"`) || strings.Contains(v.text(), `"geo"`) {
 			t.Errorf("search = %s", v.text())
 		}
-		if v := w.call("arena_describe", `{"arena":"shop"}`); !strings.Contains(v.text(), `"sell-tea"`) || !strings.Contains(v.text(), `"total_tasks":2`) {
+		if v := w.call("arena_describe", `{"arena":"shop"}`); !strings.Contains(v.text(), `"sell-tea"`) || !strings.Contains(v.text(), `"total_tasks":3`) {
 			t.Errorf("describe = %s", v.text())
 		}
 		o := w.play("episode_open", `{"arena":"shop","task":"short"}`)

@@ -29,11 +29,11 @@ func hints(title string, a astra.Annotations) protocol.ToolAnnotation {
 		ReadOnlyHint: &a.ReadOnly, DestructiveHint: &a.Destructive, IdempotentHint: &a.Idempotent, OpenWorldHint: &a.OpenWorld}
 }
 
-// registered is a tool as the library keeps it: it looks at the schema only to hold
-// Mcp-Param headers to the arguments, and panics on annotations that are wrong.
+// registered is a tool as the library keeps it: it reads the schema, at every call, only
+// to hold Mcp-Param headers to the arguments, and panics on annotations that are wrong.
 func registered(t astra.PublicTool) protocol.Tool {
 	tool := protocol.Tool{Name: t.Name, RawInputSchema: t.Input}
-	if protocol.ValidateParamHeaderAnnotations(&tool) != nil {
+	if !bytes.Contains(t.Input, paramHeader) || protocol.ValidateParamHeaderAnnotations(&tool) != nil {
 		tool.RawInputSchema = json.RawMessage(`{"type":"object"}`)
 	}
 	return tool

@@ -17,7 +17,7 @@ type transcript struct {
 	Status  astra.Status     `json:"status"`
 	Task    astra.PublicTask `json:"task"`
 	Calls   []callRecord     `json:"calls"`
-	Score   *shownScore      `json:"score,omitempty"` // practice only
+	Score   *shownScore      `json:"score,omitempty"` // explorers only
 }
 
 type callRecord struct {
@@ -38,9 +38,6 @@ func (s *Server) transcript(ctx context.Context, ep *astra.Episode) (*transcript
 	t := &transcript{Episode: ep.Episode, Arena: ep.Arena, Status: ep.Status, Task: task, Calls: []callRecord{}}
 	for _, step := range ep.Steps {
 		t.Calls = append(t.Calls, callRecord{step.Index, step.Turn, step.Tool, step.Args, step.Result.Value, step.Result.Error})
-	}
-	if ep.Mode == astra.Practice {
-		t.Score = showScore(ep.Score)
 	}
 	return t, nil
 }
@@ -120,7 +117,6 @@ func (s *Server) addEpisodeResource(m *server.MCPServer) {
 		if err != nil {
 			return nil, s.readError(err)
 		}
-		t.Score = nil // an agent never sees it, practice or not
 		return contents(episodeURI, t)
 	})
 }

@@ -85,11 +85,7 @@ func (x *explorers) view(ctx context.Context, uri string) (any, error) {
 	case len(part) == 4 && part[0] == "arenas" && part[2] == "tasks" && x.shows(part[1]):
 		return x.task(ctx, part[1], part[3])
 	case len(part) == 2 && part[0] == "episodes" && part[1] != "":
-		ep, err := x.record(ctx, astra.EpisodeID(part[1]))
-		if err != nil {
-			return nil, err
-		}
-		return x.transcript(ctx, ep)
+		return x.played(ctx, astra.EpisodeID(part[1]))
 	}
 	return nil, astra.ErrNotFound
 }
@@ -149,19 +145,14 @@ func (x *explorers) playPrompt(ctx context.Context, r protocol.GetPromptRequest)
 }
 
 func (x *explorers) explainPrompt(ctx context.Context, r protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-	ep, err := x.record(ctx, astra.EpisodeID(r.Params.Arguments["episode"]))
+	t, err := x.played(ctx, astra.EpisodeID(r.Params.Arguments["episode"]))
 	if errors.Is(err, errNoEpisode) {
 		return nil, errNoEpisode
 	}
 	if err != nil {
 		return nil, x.readError(err)
 	}
-	uri := "astra://episodes/" + string(ep.Episode)
-	t, err := x.transcript(ctx, ep)
-	if err != nil {
-		return nil, x.readError(err)
-	}
-	c, err := contents(uri, t)
+	c, err := contents("astra://episodes/"+string(t.Episode), t)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,82 @@
+package mcp
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// What a plain request is answered must not depend on the way it takes: a request for
+// progress that never comes goes through the library's transport.
+func TestPlainIsTheSame(t *testing.T) {
+	h := newHouse(t, nil)
+	for _, call := range []string{
+		`"name":"stock","arguments":{"thing":"tea"}`, `"name":"all"`, `"name":"stock","arguments":[]`, `"name":"stock","arguments":{"thing":"gin"}`,
+		`"name":"no_such","arguments":{}`, `"name":"sell","arguments":{"thing":"tea"}`, `"name":"stock","arguments":7`,
+	} {
+		var bodies, types [2]string
+		var statuses [2]int
+		for i, token := range []string{"", `"_meta":{"progressToken":"p"},`} {
+			w := dial(t, h.door(h.open("sell-tea").Key), "", modern)
+			r := w.ask("tools/call", `{`+token+call+`}`)
+			bodies[i], types[i], statuses[i] = r.body, r.header.Get("Content-Type"), r.status
+		}
+		if bodies[0] != bodies[1] || types[0] != types[1] || statuses[0] != statuses[1] {
+			t.Errorf("%s:\nplain %d %s %s\nfull  %d %s %s", call, statuses[0], types[0], bodies[0], statuses[1], types[1], bodies[1])
+		}
+	}
+}
+
+func TestPlainOrNot(t *testing.T) {
+	s, err := New(nil, nil)
+	must(t, err)
+	f := httptest.NewServer(newFixtures(t, s))
+	defer f.Close()
+	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	good := `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"test_simple_text",` + meta + `}}`
+	w := dial(t, f.URL, "", modern)
+	headers := func(name string) *wire {
+		w.header = http.Header{"Mcp-Method": {"tools/call"}, "Mcp-Name": {name}}
+		return w
+	}
+	for _, tt := range []struct {
+		name, header, body string
+		status             int
+		want               string
+	}{
+		{"plain", "test_simple_text", good, 200, "simple text"},
+		{"another name in the header", "test_error_handling", good, 400, "-32020"},
+		{"an encoded name", "=?base64?dGVzdF9zaW1wbGVfdGV4dA==?=", good, 200, "simple text"},
+		{"no version inside", "test_simple_text", strings.Replace(good, meta, `"_meta":{}`, 1), 400, "-32602"},
+		{"another version inside", "test_simple_text", strings.Replace(good, "2026-07-28", "2025-11-25", 1), 400, "-32020"},
+		{"no capabilities", "test_simple_text", strings.Replace(good, `,"io.modelcontextprotocol/clientCapabilities":{}`, "", 1), 400, "-32602"},
+		{"another method inside", "test_simple_text", strings.Replace(good, "tools/call", "tools/list", 1), 400, "-32020"},
+		{"no id", "test_simple_text", strings.Replace(good, `"id":1,`, "", 1), 202, ""},
+		{"a header for an argument is missing", "test_x_mcp_header", strings.Replace(good, `"test_simple_text",`, `"test_x_mcp_header","arguments":{"region":"eu"},`, 1), 400, "-32020"},
+		{"a capability is missing", "test_missing_capability", strings.Replace(good, "test_simple_text", "test_missing_capability", 1), 400, "-32021"},
+	} {
+		if r := headers(tt.header).post(tt.body); r.status != tt.status || !strings.Contains(r.body, tt.want) {
+			t.Errorf("%s: %d %s, want %d %s", tt.name, r.status, r.body, tt.status, tt.want)
+		}
+	}
+}
+
+// Ids of requests are chosen by clients, so no client may cancel by id what another asked.
+func TestCancelNothingOfOthers(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`:          true,
+		`{"jsonrpc":"2.0","method":"notifications/\u0063ancelled","params":{"requestId":1}}`:     true,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"cancelled"}}`:           false,
+		`{"jsonrpc":"2.0","method":"notifications/other","params":{"reason":"cancelled","x":1}}`: false,
+	} {
+		q := &request{header: http.Header{"Mcp-Protocol-Version": {string(modern)}}, body: []byte(body)}
+		if got := cancelsOthers(q); got != want {
+			t.Errorf("%s: %v", body, got)
+		}
+		q.header.Set("Mcp-Protocol-Version", string(legacy))
+		if cancelsOthers(q) {
+			t.Errorf("%s: a session may cancel its own requests", body)
+		}
+	}
+}
