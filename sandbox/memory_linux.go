@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -18,8 +19,9 @@ const (
 	// keepPages is how many private pages of a released slot are put right by copying.
 	// Beyond it the kernel's way, dropping them, costs less than the copies save.
 	keepPages = 96
-	// keepIdle is how many released slots an image keeps ready: about 45 MB.
-	keepIdle = 256
+	// keepIdle is how many released slots all images together keep ready: some 100 KiB
+	// of private pages each.
+	keepIdle = 1024
 	// spareMaps is left of vm.max_map_count to Go, wazero and the rest of the process.
 	spareMaps = 4096
 )
@@ -34,6 +36,8 @@ const (
 type mapped struct {
 	private func([]byte, []run) ([]run, bool) // finds private pages; nil if the kernel cannot tell
 	most    int                               // slots
+
+	idle atomic.Int64 // slots that images keep ready
 
 	mu     sync.Mutex
 	chunks [][]byte
@@ -214,6 +218,7 @@ func (p *mapped) begin(img *image) (*memory, error) {
 		m := img.idle[n-1]
 		img.idle = img.idle[:n-1]
 		img.mu.Unlock()
+		p.idle.Add(-1)
 		return m, nil
 	}
 	img.mu.Unlock()
@@ -248,6 +253,7 @@ func (p *mapped) drop(img *image) {
 	img.idle, img.dropped = nil, true
 	img.freeIfDone()
 	img.mu.Unlock()
+	p.idle.Add(-int64(len(idle)))
 	for _, m := range idle {
 		p.unmap(m)
 	}
@@ -284,7 +290,8 @@ func (p *mapped) release(m *memory) {
 	}
 	fresh := p.restore(m)
 	img.mu.Lock()
-	if fresh && !img.dropped && len(img.idle) < keepIdle {
+	if fresh && !img.dropped && p.idle.Load() < keepIdle {
+		p.idle.Add(1)
 		// Another struct: the old one may still be in the hands of who released it.
 		img.idle = append(img.idle, &memory{buf: m.buf, img: img, slot: m.slot})
 		m.buf = nil

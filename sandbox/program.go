@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
@@ -27,13 +28,14 @@ type program struct {
 	tools  map[string]jsValue
 	setup  jsValue // 0: none
 	state  jsValue // 0: none
+	worlds worlds  // if there is a setup
 	closed atomic.Bool
 }
 
 // Load runs an arena's module code, once, and keeps the memory that it leaves. Tools are
 // the exported functions of the arena's entry, an ES module; it imports nothing.
 func (rt *Runtime) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
-	p := &program{rt: rt, limits: a.Limits, entry: a.Entry, bundle: a.Bundle, tools: map[string]jsValue{}}
+	p := &program{rt: rt, limits: a.Limits, entry: a.Entry, bundle: a.Bundle, tools: map[string]jsValue{}, worlds: worlds{from: rt.memories}}
 	if err := p.load(ctx, a); err != nil {
 		return nil, err
 	}
@@ -213,20 +215,28 @@ func (p *program) Start(ctx context.Context, w gateway.World) (gateway.Instance,
 	if p.closed.Load() {
 		return nil, errClosed
 	}
-	m, err := p.rt.memories.begin(p.image)
+	var m *memory
+	var err error
+	if p.setup == 0 {
+		m, err = p.beforeSetup(w)
+	} else {
+		m, err = p.afterSetup(ctx, w)
+	}
 	if err != nil {
 		return nil, err
 	}
-	p.rt.layout.seed(m.buf, w.Seed, float64(w.Now.UnixMicro())/1e3)
-	if p.setup != 0 {
-		// An image taken after this, for the same scenario, seed and clock, would save it.
-		if err := p.runSetup(ctx, m, w.Scenario); err != nil {
-			p.rt.memories.release(m)
-			return nil, err
-		}
-	}
 	return &instance{prog: p, mem: m}, nil
 }
+
+func (p *program) beforeSetup(w gateway.World) (*memory, error) {
+	m, err := p.rt.memories.begin(p.image)
+	if err == nil {
+		p.rt.layout.seed(m.buf, w.Seed, milliseconds(w.Now))
+	}
+	return m, err
+}
+
+func milliseconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e3 }
 
 func (p *program) runSetup(ctx context.Context, m *memory, scenario json.RawMessage) error {
 	if len(bytes.TrimSpace(scenario)) == 0 {
@@ -251,6 +261,7 @@ func (p *program) runSetup(ctx context.Context, m *memory, scenario json.RawMess
 // Close gives the image up. Worlds that are still live keep it until they are closed.
 func (p *program) Close() error {
 	if !p.closed.Swap(true) {
+		p.worlds.close()
 		p.rt.memories.drop(p.image)
 	}
 	return nil

@@ -278,3 +278,42 @@ func TestClosed(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptWorlds starts more equal worlds than setup runs for, and more worlds than are kept.
+func TestKeptWorlds(t *testing.T) {
+	for way, o := range ways {
+		t.Run(way, func(t *testing.T) {
+			p := load(t, newTestRuntime(t, o), testArena(t, shop, shopTools...))
+			var want string
+			for range 4 {
+				i := start(t, p, 5)
+				got := history(t, i, 3)
+				i.Close()
+				if want == "" {
+					want = got
+				}
+				if got != want {
+					t.Fatalf("a kept world says\n%s\nnot\n%s", got, want)
+				}
+			}
+			if p.worlds.kept[0].mem == nil {
+				t.Error("a world that was asked for four times was not kept")
+			}
+			for seed := range int64(keptWorlds + 10) {
+				i, other := start(t, p, seed), start(t, p, seed)
+				if a, b := call(t, i, "rand", `{}`), call(t, other, "rand", `{}`); a != b {
+					t.Errorf("seed %d draws %s and %s", seed, a, b)
+				}
+				i.Close()
+				other.Close()
+			}
+			if n := len(p.worlds.kept); n != keptWorlds {
+				t.Errorf("%d worlds are kept, want %d", n, keptWorlds)
+			}
+			p.Close()
+			if p.image.out != 0 {
+				t.Errorf("%d memories were not released", p.image.out)
+			}
+		})
+	}
+}

@@ -1,0 +1,129 @@
+package sandbox
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"github.com/astra-arenas/astra/gateway"
+)
+
+// keptWorlds is how many worlds an arena keeps as setup left them, most of them some
+// hundred KiB. The episodes of a group and the gold play begin as the same one.
+const keptWorlds = 64
+
+// A worldKey is all that setup can see; equal keys make equal memories.
+type worldKey struct {
+	seed     int64
+	now      float64
+	scenario string
+}
+
+// A keptWorld is a memory after setup. Only clones of it are ever called.
+type keptWorld struct {
+	key  worldKey
+	from memories
+
+	mu   sync.RWMutex // held for reading while it is cloned
+	mem  *memory      // nil until its key was asked for twice
+	gone bool
+}
+
+// worlds are an arena's kept worlds, the last used first.
+type worlds struct {
+	from memories
+
+	mu     sync.Mutex
+	kept   []*keptWorld
+	closed bool
+}
+
+// find returns the entry of a key, and whether the key was asked for before.
+func (ws *worlds) find(key worldKey) (w *keptWorld, again bool) {
+	w, again, evicted := ws.lookUp(key)
+	if evicted != nil {
+		evicted.release()
+	}
+	return w, again
+}
+
+func (ws *worlds) lookUp(key worldKey) (w *keptWorld, again bool, evicted *keptWorld) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if i := slices.IndexFunc(ws.kept, func(w *keptWorld) bool { return w.key == key }); i >= 0 {
+		w = ws.kept[i]
+		copy(ws.kept[1:i+1], ws.kept[:i])
+		ws.kept[0] = w
+		return w, true, nil
+	}
+	w = &keptWorld{key: key, from: ws.from, gone: ws.closed}
+	if ws.closed {
+		return w, false, nil
+	}
+	if n := len(ws.kept); n == keptWorlds {
+		evicted = ws.kept[n-1]
+		ws.kept = ws.kept[:n-1]
+	}
+	ws.kept = slices.Insert(ws.kept, 0, w)
+	return w, false, evicted
+}
+
+func (ws *worlds) close() {
+	ws.mu.Lock()
+	kept := ws.kept
+	ws.kept, ws.closed = nil, true
+	ws.mu.Unlock()
+	for _, w := range kept {
+		w.release()
+	}
+}
+
+func (w *keptWorld) release() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone = true
+	if w.mem != nil {
+		w.from.release(w.mem)
+		w.mem = nil
+	}
+}
+
+// clone returns a copy of the kept memory, or nil if there is none.
+func (w *keptWorld) clone() (*memory, error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	if w.mem == nil {
+		return nil, nil
+	}
+	return w.from.clone(w.mem)
+}
+
+// keep stores a copy of m. That there is no room for one is no error.
+func (w *keptWorld) keep(m *memory) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mem == nil && !w.gone {
+		w.mem, _ = w.from.clone(m)
+	}
+}
+
+// afterSetup returns a memory as setup leaves it: a copy of the one that an equal world
+// left, or the image after setup ran in it.
+func (p *program) afterSetup(ctx context.Context, w gateway.World) (*memory, error) {
+	kept, again := p.worlds.find(worldKey{w.Seed, milliseconds(w.Now), string(w.Scenario)})
+	if m, err := kept.clone(); m != nil || err != nil {
+		return m, err
+	}
+	m, err := p.beforeSetup(w)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.runSetup(ctx, m, w.Scenario); err != nil {
+		p.rt.memories.release(m)
+		return nil, err
+	}
+	if again {
+		kept.keep(m)
+	}
+	return m, nil
+}
