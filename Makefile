@@ -57,7 +57,7 @@ conformance: peers ## the official MCP conformance suite, both eras
 fuzz: engine ## every fuzz target for FUZZFOR
 	@set -e; for pkg in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZFOR) $$pkg | tail -3; \
+	    echo "fuzz $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZFOR) -fuzzminimizetime 1x $$pkg | tail -3; \
 	  done; done
 
 bench: build ## measure the budgets of DESIGN.md
