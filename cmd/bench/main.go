@@ -98,8 +98,8 @@ func print(out io.Writer, r row) {
 // times are durations of one thing done many times.
 type times []time.Duration
 
-// measure times n runs of f, one by one.
-func measure(n int, f func(i int) error) (times, error) {
+// measure times n runs of f, one by one; what is done between them is not timed.
+func measure(n int, f func(i int) error, between ...func()) (times, error) {
 	ts := make(times, n)
 	for i := range ts {
 		t := time.Now()
@@ -107,6 +107,9 @@ func measure(n int, f func(i int) error) (times, error) {
 			return nil, err
 		}
 		ts[i] = time.Since(t)
+		for _, g := range between {
+			g()
+		}
 	}
 	slices.Sort(ts)
 	return ts, nil
