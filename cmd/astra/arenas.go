@@ -147,22 +147,22 @@ func (a *app) findArena(ref string) (*astra.Arena, error) {
 	return nil, broken
 }
 
-// bring gives the owner the arenas that it does not have yet.
-func (l *link) bring(ctx context.Context, arenas ...*astra.Bundle) error {
-	for _, b := range arenas {
-		if _, err := l.AddArena(ctx, b); err != nil {
+// bringAll gives the owner arenas.
+func (f *follower) bringAll(ctx context.Context, arenas []*astra.Arena) error {
+	for _, arena := range arenas {
+		if err := f.bring(ctx, arena.Name, arena); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bringArena gives the owner an arena and names its files if it is refused.
-func (l *link) bringArena(ctx context.Context, path string, arena *astra.Arena) error {
-	if _, err := l.PublicArena(ctx, arena.Ref()); err == nil {
+// bring gives the owner an arena, if it does not have it, and names its files if it is refused.
+func (f *follower) bring(ctx context.Context, path string, arena *astra.Arena) error {
+	if _, err := f.PublicArena(ctx, arena.Ref()); err == nil {
 		return nil
 	}
-	if _, err := l.AddArena(ctx, arena.Bundle); err != nil {
+	if _, err := f.AddArena(ctx, arena.Bundle); err != nil {
 		return located(path, err)
 	}
 	return nil
@@ -171,11 +171,11 @@ func (l *link) bringArena(ctx context.Context, path string, arena *astra.Arena) 
 // bringNeighbours gives the owner the arenas that an arena's distractors come from, if
 // they are in the arena directories or beside it. Which are missing is said when an
 // episode needs them.
-func (a *app) bringNeighbours(ctx context.Context, l *link, path string, arena *astra.Arena) error {
+func (a *app) bringNeighbours(ctx context.Context, f *follower, path string, arena *astra.Arena) error {
 	near := *a
 	near.config.Arenas = slices.Concat(a.config.Arenas, []string{filepath.Dir(path)})
 	for _, name := range neighbours(arena) {
-		if _, err := l.PublicArena(ctx, name); err == nil {
+		if _, err := f.PublicArena(ctx, name); err == nil {
 			continue
 		}
 		other, err := near.findArena(name)
@@ -185,7 +185,7 @@ func (a *app) bringNeighbours(ctx context.Context, l *link, path string, arena *
 		if other == nil {
 			continue
 		}
-		if err := l.bringArena(ctx, name, other); err != nil {
+		if err := f.bring(ctx, name, other); err != nil {
 			return err
 		}
 	}
@@ -203,15 +203,6 @@ func neighbours(arena *astra.Arena) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// bundles are the files of arenas.
-func bundles(arenas []*astra.Arena) []*astra.Bundle {
-	var all []*astra.Bundle
-	for _, arena := range arenas {
-		all = append(all, arena.Bundle)
-	}
-	return all
 }
 
 // bundleOf finds the arena of an episode in the arena directories: the one with its very
@@ -233,16 +224,16 @@ type choice struct {
 }
 
 // choose makes out an arena argument and sees to it that the owner has the arena.
-func (a *app) choose(ctx context.Context, l *link, arg string) (choice, error) {
+func (a *app) choose(ctx context.Context, f *follower, arg string) (choice, error) {
 	arena, err := a.findArena(arg)
 	if err != nil {
 		return choice{}, err
 	}
 	if arena != nil {
 		c := choice{ref: arena.Ref(), name: arena.Name, arena: arena}
-		return c, errors.Join(l.bringArena(ctx, arg, arena), a.bringNeighbours(ctx, l, arg, arena))
+		return c, errors.Join(f.bring(ctx, arg, arena), a.bringNeighbours(ctx, f, arg, arena))
 	}
-	p, err := l.PublicArena(ctx, arg)
+	p, err := f.PublicArena(ctx, arg)
 	if errors.Is(err, astra.ErrNotFound) {
 		return choice{}, failf("Name a directory, an .arena file, or one of `astra arenas`.", "no arena %q in %s or the store", arg, strings.Join(a.config.Arenas, ", "))
 	}
@@ -258,11 +249,11 @@ func (a *app) arenasCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return a.with(ctx, func(l *link) error {
-			if err := l.bring(ctx, bundles(local)...); err != nil {
+		return a.with(ctx, func(f *follower) error {
+			if err := f.bringAll(ctx, local); err != nil {
 				return err
 			}
-			list, err := l.PublicArenas(ctx)
+			list, err := f.PublicArenas(ctx)
 			if err != nil {
 				return err
 			}

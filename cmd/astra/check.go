@@ -42,7 +42,6 @@ type finding struct {
 	Calls   int      `json:"calls"` // of its gold solution
 	Reward  *float64 `json:"reward"`
 	Problem string   `json:"problem,omitempty"`
-	Episode *attempt `json:"-"`
 }
 
 func (a *app) check(ctx context.Context, path string, arena *astra.Arena) (err error) {
@@ -51,31 +50,26 @@ func (a *app) check(ctx context.Context, path string, arena *astra.Arena) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	h, err := a.own(ctx, dir, anywhere)
-	if err != nil {
-		return err
-	}
-	l, err := newLink(h)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	if err := l.bringArena(ctx, path, arena); err != nil {
-		return err
-	}
-	if err := a.bringNeighbours(ctx, l, path, arena); err != nil {
-		return err
-	}
-	findings, err := a.playGold(ctx, l, arena)
-	if err != nil {
-		return err
-	}
-	return a.printCheck(path, arena, findings)
+	apart := *a
+	apart.config.Dir = dir
+	return apart.with(ctx, func(f *follower) error {
+		if err := f.bring(ctx, path, arena); err != nil {
+			return err
+		}
+		if err := a.bringNeighbours(ctx, f, path, arena); err != nil {
+			return err
+		}
+		findings, err := a.playGold(ctx, f, arena)
+		if err != nil {
+			return err
+		}
+		return a.printCheck(path, arena, findings)
+	})
 }
 
 // playGold plays the solution of every task that has one. The episodes are eval: those of
 // all splits may be opened so.
-func (a *app) playGold(ctx context.Context, l *link, arena *astra.Arena) ([]finding, error) {
+func (a *app) playGold(ctx context.Context, f *follower, arena *astra.Arena) ([]finding, error) {
 	var attempts []attempt
 	findings := make([]finding, len(arena.Tasks))
 	for i := range arena.Tasks {
@@ -87,7 +81,7 @@ func (a *app) playGold(ctx context.Context, l *link, arena *astra.Arena) ([]find
 		}
 	}
 	draw, end := a.progressBar(len(attempts))
-	r := rollout{link: l, parallel: 4, progress: draw, seed: func(string) *int64 { return nil },
+	r := rollout{to: f, parallel: 4, progress: draw, seed: func(string) *int64 { return nil },
 		open:   gateway.OpenRequest{Arena: arena.Ref(), Mode: astra.Eval, Policy: "gold"},
 		player: func(task string, _ int) (agent.Player, error) { return agent.NewGold(arena.Task(task)), nil }}
 	done := r.run(ctx, attempts)
@@ -97,14 +91,14 @@ func (a *app) playGold(ctx context.Context, l *link, arena *astra.Arena) ([]find
 	}
 	for i := range done {
 		at := &done[i]
-		f := &findings[at.Number]
-		f.Reward, f.Problem = at.Reward, problemOf(at)
+		found := &findings[at.Number]
+		found.Reward, found.Problem = at.Reward, problemOf(at)
 		if at.Reward != nil && *at.Reward != 1 {
-			ep, err := l.Episode(ctx, at.Episode)
+			ep, err := f.Episode(ctx, at.Episode)
 			if err != nil {
 				return nil, err
 			}
-			f.Problem += whyNot1(ep.Score)
+			found.Problem += whyNot1(ep.Score)
 		}
 	}
 	return findings, nil

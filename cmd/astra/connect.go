@@ -92,12 +92,3 @@ func (l *link) close() error {
 	}
 	return l.house.close()
 }
-
-// with runs do with a link and closes it.
-func (a *app) with(ctx context.Context, do func(*link) error) error {
-	l, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(l), l.close())
-}

@@ -22,8 +22,8 @@ func (a *app) episodesCommand() *cobra.Command {
 	flags.StringVar((*string)(&q.Status), "status", "", "only of this `STATUS`: open, submitted, scored, expired, aborted or invalid")
 	flags.IntVar(&q.Limit, "limit", 50, "how many at most; 0 is all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.with(cmd.Context(), func(l *link) error {
-			list, err := listEpisodes(cmd.Context(), l, q)
+		return a.with(cmd.Context(), func(f *follower) error {
+			list, err := listEpisodes(cmd.Context(), f, q)
 			if err != nil {
 				return err
 			}
@@ -37,14 +37,14 @@ func (a *app) episodesCommand() *cobra.Command {
 const pageSize = 1000
 
 // listEpisodes turns pages until there are q.Limit episodes, or no more.
-func listEpisodes(ctx context.Context, l *link, q astra.Query) ([]astra.Summary, error) {
+func listEpisodes(ctx context.Context, f *follower, q astra.Query) ([]astra.Summary, error) {
 	want, all := q.Limit, []astra.Summary{}
 	for {
 		q.Limit = pageSize
 		if want > 0 {
 			q.Limit = min(want-len(all), pageSize)
 		}
-		page, err := l.List(ctx, q)
+		page, err := f.List(ctx, q)
 		if err != nil {
 			return nil, err
 		}

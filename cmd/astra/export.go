@@ -37,19 +37,19 @@ first. Practice, eval and invalid episodes are never written.`,
 		if !(least >= 0 && least <= 1) {
 			return &problem{err: errors.New("--min-reward wants a number from 0 to 1"), code: 2}
 		}
-		return a.with(cmd.Context(), func(l *link) error { return a.exportSFT(cmd.Context(), l, q, least, out) })
+		return a.with(cmd.Context(), func(f *follower) error { return a.exportSFT(cmd.Context(), f, q, least, out) })
 	}
 	return cmd
 }
 
-func (a *app) exportSFT(ctx context.Context, l *link, q astra.Query, least float64, out string) error {
+func (a *app) exportSFT(ctx context.Context, f *follower, q astra.Query, least float64, out string) error {
 	rows := &rowCounter{w: a.stdout}
 	if out == "" {
-		return l.ExportSFT(ctx, rows, q, least)
+		return f.ExportSFT(ctx, rows, q, least)
 	}
 	err := writeWhole(out, func(w io.Writer) error {
 		rows.w = w
-		return l.ExportSFT(ctx, rows, q, least)
+		return f.ExportSFT(ctx, rows, q, least)
 	})
 	if err == nil {
 		a.note("%d episodes written to %s", rows.n, out)
@@ -73,11 +73,12 @@ func writeWhole(path string, write func(io.Writer) error) error {
 
 // A rowCounter counts lines on their way.
 type rowCounter struct {
-	w io.Writer
-	n int
+	w        io.Writer
+	n, bytes int
 }
 
 func (c *rowCounter) Write(b []byte) (int, error) {
 	c.n += bytes.Count(b, []byte("\n"))
+	c.bytes += len(b)
 	return c.w.Write(b)
 }

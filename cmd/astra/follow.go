@@ -4,47 +4,49 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 )
 
-// A follower is mcp.Episodes for a process that outlives the store's owner: when the
-// owner is gone it connects again, becoming the owner itself if nobody else has, and
-// repeats what got no answer. The episodes are in the store, so it finds them again.
+// A follower is what commands use: a link that outlives the store's owner. When the owner
+// is gone (a command that was done, a server that was killed) it connects again,
+// becoming the owner itself if nobody else has, and repeats what got no answer. The
+// episodes are in the store, so it finds them again. It is mcp.Episodes.
 type follower struct {
-	app    *app
-	arenas []*astra.Bundle // that the owner must have
+	app *app
 
 	mu   sync.Mutex
 	link *link
 }
 
-// follow connects, and brings arenas along.
-func (a *app) follow(ctx context.Context, arenas []*astra.Bundle) (*follower, error) {
-	f := &follower{app: a, arenas: arenas}
-	_, err := f.connect(ctx, nil)
-	return f, err
+// with connects, runs do, and gives the store back if it is ours.
+func (a *app) with(ctx context.Context, do func(*follower) error) error {
+	f := &follower{app: a}
+	if _, err := f.connect(ctx, nil); err != nil {
+		return err
+	}
+	return errors.Join(do(f), f.close())
 }
 
-// connect returns the link, or a new one if stale is the one there is.
+// connect returns the link, or a new one if stale is the one there is. A link to a house
+// of our own is never stale: the house stands as long as the process.
 func (f *follower) connect(ctx context.Context, stale *link) (*link, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.link != stale {
+	if f.link != nil && (f.link != stale || f.link.house != nil) {
 		return f.link, nil
 	}
 	l, err := f.app.connect(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		f.link = l
 	}
-	if err := l.bring(ctx, f.arenas...); err != nil {
-		return nil, errors.Join(err, l.close())
-	}
-	f.link = l
-	return l, nil
+	return l, err
 }
 
 func (f *follower) close() error {
@@ -56,27 +58,28 @@ func (f *follower) close() error {
 	return f.link.close()
 }
 
-// lost reports whether a request got no answer. An answer that says no is one.
+// lost reports whether a request got no answer, or half of one. An answer that says no is one.
 func lost(err error) bool {
 	var failed *url.Error
-	return errors.As(err, &failed)
+	return errors.As(err, &failed) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// ask does do, and once more with a new link if the owner was lost.
-func ask[T any](ctx context.Context, f *follower, do func(*link) (T, error)) (T, error) {
-	var none T
-	l, err := f.connect(ctx, nil)
-	if err != nil {
-		return none, err
+// maxOwners is how many owners may be lost while one question is asked: short commands
+// that follow each other.
+const maxOwners = 5
+
+// ask does do, and again with a new link when the owner was lost.
+func ask[T any](ctx context.Context, f *follower, do func(*link) (T, error)) (v T, err error) {
+	var l *link
+	for range maxOwners {
+		if l, err = f.connect(ctx, l); err != nil {
+			return v, err
+		}
+		if v, err = do(l); !lost(err) || ctx.Err() != nil {
+			return v, err
+		}
 	}
-	v, err := do(l)
-	if !lost(err) || ctx.Err() != nil {
-		return v, err
-	}
-	if l, err = f.connect(ctx, l); err != nil {
-		return none, err
-	}
-	return do(l)
+	return v, err
 }
 
 func (f *follower) PublicArenas(ctx context.Context) ([]astra.PublicArena, error) {
@@ -165,4 +168,69 @@ func (f *follower) Episode(ctx context.Context, id astra.EpisodeID) (*astra.Epis
 
 func (f *follower) Public(ctx context.Context, id astra.EpisodeID) (astra.PublicTask, error) {
 	return ask(ctx, f, func(l *link) (astra.PublicTask, error) { return l.Public(ctx, id) })
+}
+
+func (f *follower) AddArena(ctx context.Context, b *astra.Bundle) (astra.PublicArena, error) {
+	return ask(ctx, f, func(l *link) (astra.PublicArena, error) { return l.AddArena(ctx, b) })
+}
+
+func (f *follower) List(ctx context.Context, q astra.Query) (astra.Page, error) {
+	return ask(ctx, f, func(l *link) (astra.Page, error) { return l.List(ctx, q) })
+}
+
+func (f *follower) Replay(ctx context.Context, id astra.EpisodeID) (*gateway.Replay, error) {
+	return ask(ctx, f, func(l *link) (*gateway.Replay, error) { return l.Replay(ctx, id) })
+}
+
+func (f *follower) Abort(ctx context.Context, id astra.EpisodeID, reason string) error {
+	_, err := ask(ctx, f, func(l *link) (struct{}, error) { return struct{}{}, l.Abort(ctx, id, reason) })
+	return err
+}
+
+// ExportSFT is not repeated once something was written.
+func (f *follower) ExportSFT(ctx context.Context, w *rowCounter, q astra.Query, least float64) error {
+	_, err := ask(ctx, f, func(l *link) (struct{}, error) {
+		err := l.ExportSFT(ctx, w, q, least)
+		if err != nil && w.bytes > 0 {
+			err = errors.New("the export broke off: " + err.Error()) // no longer lost in the sense of ask
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// A doorman sends an agent's requests to the agents' door of whoever owns the store now.
+// An episode's key opens it there too, and a call repeated under its idempotency key is
+// no second step.
+type doorman struct {
+	f    *follower
+	next http.RoundTripper
+}
+
+func newDoorman(f *follower, parallel int) doorman {
+	return doorman{f, &http.Transport{MaxIdleConnsPerHost: parallel, IdleConnTimeout: time.Minute}}
+}
+
+// atTheDoor is the address that agents are given; the doorman knows the real one.
+const atTheDoor = "http://astra.invalid/episode/mcp"
+
+func (d doorman) RoundTrip(r *http.Request) (*http.Response, error) {
+	return ask(r.Context(), d.f, func(l *link) (*http.Response, error) {
+		to, err := url.Parse(l.agents)
+		if err != nil {
+			return nil, err
+		}
+		again := r.Clone(r.Context())
+		again.URL.Host, again.Host = to.Host, to.Host
+		if r.GetBody != nil {
+			if again.Body, err = r.GetBody(); err != nil {
+				return nil, err
+			}
+		}
+		response, err := d.next.RoundTrip(again)
+		if err != nil { // a bare transport does not say that it is a lost request
+			return nil, &url.Error{Op: r.Method, URL: atTheDoor, Err: err}
+		}
+		return response, nil
+	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -34,11 +33,12 @@ func (a *app) stdio(ctx context.Context, arg string) error {
 	if err != nil {
 		return err
 	}
-	f, err := a.follow(ctx, bundles(arenas))
-	if err != nil {
-		return err
-	}
-	return errors.Join(a.converse(ctx, f, ref), f.close())
+	return a.with(ctx, func(f *follower) error {
+		if err := f.bringAll(ctx, arenas); err != nil {
+			return err
+		}
+		return a.converse(ctx, f, ref)
+	})
 }
 
 // arenaRef makes out an argument without asking the store, which may know it still.

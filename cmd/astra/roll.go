@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -18,12 +19,14 @@ import (
 // A rollout makes episodes: it opens them, hands an agent the user's messages, and
 // submits what it answers. The agent itself comes in through its door.
 type rollout struct {
-	link     *link
+	to       *follower
 	open     gateway.OpenRequest // all but task and seed
 	seed     func(task string) *int64
 	player   func(task string, attempt int) (agent.Player, error)
 	parallel int
 	progress func(done, invalid, failed int)
+
+	doors *http.Client // of the agents
 }
 
 // An attempt is one episode of a rollout, and what came of it. Reward is nil unless the
@@ -46,6 +49,8 @@ type attempt struct {
 // run makes the attempts, some at a time. When ctx ends no new ones are begun, and those
 // that run are finished.
 func (r *rollout) run(ctx context.Context, attempts []attempt) []attempt {
+	r.doors = &http.Client{Transport: newDoorman(r.to, r.parallel)}
+	defer r.doors.CloseIdleConnections()
 	done := make(chan int)
 	var g errgroup.Group
 	g.SetLimit(max(r.parallel, 1))
@@ -92,7 +97,7 @@ func (r *rollout) play(ctx context.Context, at *attempt) {
 		return
 	}
 	// The record says what became of it, whoever ended it.
-	ep, err := r.link.Episode(ctx, at.Episode)
+	ep, err := r.to.Episode(ctx, at.Episode)
 	if err != nil {
 		at.Error = cmp.Or(at.Error, err.Error())
 		return
@@ -115,7 +120,7 @@ func (r *rollout) episode(ctx context.Context, at *attempt) error {
 	}
 	req := r.open
 	req.Task, req.Seed = at.Task, r.seed(at.Task)
-	opening, err := r.link.Open(ctx, req)
+	opening, err := r.to.Open(ctx, req)
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -123,14 +128,14 @@ func (r *rollout) episode(ctx context.Context, at *attempt) error {
 	answer, err := r.turns(ctx, opening, player)
 	if err != nil {
 		// Whoever could not go on leaves no episode behind that would count as unsolved.
-		return errors.Join(err, r.link.Abort(ctx, at.Episode, "the agent could not go on"))
+		return errors.Join(err, r.to.Abort(ctx, at.Episode, "the agent could not go on"))
 	}
 	return r.submit(ctx, at.Episode, answer, player)
 }
 
 // turns plays the episode through; the last reply is the answer.
 func (r *rollout) turns(ctx context.Context, o *gateway.Opening, player agent.Player) (string, error) {
-	door, err := agent.Dial(ctx, r.link.agents+"/episode/mcp", o.Key, nil)
+	door, err := agent.Dial(ctx, atTheDoor, o.Key, &agent.DoorOptions{HTTPClient: r.doors})
 	if err != nil {
 		return "", fmt.Errorf("door: %w", err)
 	}
@@ -140,7 +145,7 @@ func (r *rollout) turns(ctx context.Context, o *gateway.Opening, player agent.Pl
 		if err != nil {
 			return "", err
 		}
-		next, err := r.link.Turn(ctx, o.Episode, reply)
+		next, err := r.to.Turn(ctx, o.Episode, reply)
 		if err != nil {
 			return "", fmt.Errorf("turn: %w", err)
 		}
@@ -158,10 +163,10 @@ func (r *rollout) submit(ctx context.Context, id astra.EpisodeID, answer string,
 	if t, ok := player.(agent.Transcriber); ok {
 		s.Messages = t.Messages()
 	}
-	_, err := r.link.Submit(ctx, id, s)
+	_, err := r.to.Submit(ctx, id, s)
 	if errors.Is(err, astra.ErrDisagrees) {
 		s.Messages = nil
-		_, err = r.link.Submit(ctx, id, s)
+		_, err = r.to.Submit(ctx, id, s)
 	}
 	return err
 }

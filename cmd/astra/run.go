@@ -60,7 +60,7 @@ ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or 
 		if err := f.check(); err != nil {
 			return err
 		}
-		return a.with(cmd.Context(), func(l *link) error { return a.rollOut(cmd.Context(), l, args[0], &f) })
+		return a.with(cmd.Context(), func(to *follower) error { return a.rollOut(cmd.Context(), to, args[0], &f) })
 	}
 	return a.wantsJSON(cmd)
 }
@@ -78,12 +78,12 @@ func (f *runFlags) check() error {
 	return errors.Join(one("agent", f.agent, "gold", "random", "llm"), one("split", f.split, "train", "validation", "test"), one("mode", f.mode, "train", "eval"))
 }
 
-func (a *app) rollOut(ctx context.Context, l *link, arg string, f *runFlags) error {
-	c, err := a.choose(ctx, l, arg)
+func (a *app) rollOut(ctx context.Context, to *follower, arg string, f *runFlags) error {
+	c, err := a.choose(ctx, to, arg)
 	if err != nil {
 		return err
 	}
-	tasks, err := f.tasks(ctx, l, c.ref)
+	tasks, err := f.tasks(ctx, to, c.ref)
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *app) rollOut(ctx context.Context, l *link, arg string, f *runFlags) err
 		return err
 	}
 	draw, end := a.progressBar(f.count(tasks))
-	r := rollout{link: l, player: player, seed: f.worldSeed(c.arena), parallel: f.parallel, progress: draw, open: gateway.OpenRequest{Arena: c.ref,
+	r := rollout{to: to, player: player, seed: f.worldSeed(c.arena), parallel: f.parallel, progress: draw, open: gateway.OpenRequest{Arena: c.ref,
 		Mode: astra.Mode(f.mode), Group: f.group, Policy: f.policyName(a.config.Model), TTL: a.config.TTL}}
 	attempts := r.run(ctx, f.plan(tasks))
 	end()
@@ -106,12 +106,12 @@ func (a *app) rollOut(ctx context.Context, l *link, arg string, f *runFlags) err
 }
 
 // tasks are the ids to play.
-func (f *runFlags) tasks(ctx context.Context, l *link, ref string) ([]string, error) {
+func (f *runFlags) tasks(ctx context.Context, to *follower, ref string) ([]string, error) {
 	split := astra.Split(f.split)
 	if split == "" && f.mode == string(astra.Train) && f.task == "" {
 		split = astra.SplitTrain
 	}
-	list, err := l.Tasks(ctx, ref, split)
+	list, err := to.Tasks(ctx, ref, split)
 	if err != nil {
 		return nil, err
 	}

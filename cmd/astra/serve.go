@@ -61,10 +61,8 @@ func (a *app) serve(ctx context.Context, h *house, arenas []*astra.Arena) error 
 	if err != nil {
 		return err
 	}
-	for _, arena := range arenas {
-		if err := l.bringArena(ctx, arena.Name, arena); err != nil {
-			return err
-		}
+	if err := (&follower{app: a, link: l}).bringAll(ctx, arenas); err != nil {
+		return err
 	}
 	if err := a.sayServing(ctx, l); err != nil {
 		return err
