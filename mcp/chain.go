@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -135,6 +134,7 @@ type request struct {
 	party
 	door    *door
 	header  http.Header // nil over stdio
+	reply   *reply      // nil over stdio
 	process *session    // the stdio process; nil over HTTP
 	body    []byte
 	calling string    // the tool that tools/call names; "" for every other method
@@ -178,11 +178,10 @@ type door struct {
 	mcp      *server.MCPServer
 	http     *server.StreamableHTTPServer
 	sessions *sessions
-	drain    *drain
 }
 
 func (s *Server) newDoor(m *server.MCPServer) *door {
-	d := &door{mcp: m, drain: newDrain()}
+	d := &door{mcp: m}
 	d.sessions = newSessions(d.dropSession)
 	d.http = server.NewStreamableHTTPServer(m,
 		server.WithSessionIdManagerResolver(d.sessions),
@@ -211,9 +210,8 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, p party) {
 		http.Error(w, "Invalid session ID", http.StatusNotFound)
 		return
 	}
-	out := &reply{ResponseWriter: w, request: q}
-	out.flusher, _ = w.(http.Flusher)
-	d.http.Handle(out, &server.HTTPRequest{Method: r.Method, URL: r.URL, Header: r.Header, Body: q.body, Context: withRequest(r.Context(), q)})
+	q.reply = newReply(w, q)
+	d.http.Handle(q.reply, &server.HTTPRequest{Method: r.Method, URL: r.URL, Header: r.Header, Body: q.body, Context: withRequest(r.Context(), q)})
 }
 
 // mayUseSession holds GET and DELETE to the caller's own sessions, which the library
@@ -231,7 +229,7 @@ func (d *door) dropSession(id, owner string) {
 	h := http.Header{}
 	h.Set(server.HeaderKeySessionID, id)
 	q := &request{party: party{principal: owner}, door: d, header: h}
-	d.http.Handle(&reply{ResponseWriter: discard{http.Header{}}, request: q},
+	d.http.Handle(newReply(discard{http.Header{}}, q),
 		&server.HTTPRequest{Method: http.MethodDelete, Header: h, Context: withRequest(context.Background(), q)})
 }
 
@@ -257,54 +255,3 @@ func unreadable(err error) *rpcError {
 	}
 	return &rpcError{status: http.StatusBadRequest, Code: protocol.PARSE_ERROR, Message: "the body could not be read"}
 }
-
-// A reply is the response to one request. It is used by one goroutine at a time, as the
-// library does under its own lock.
-type reply struct {
-	http.ResponseWriter
-	flusher  http.Flusher
-	request  *request
-	started  bool
-	replaced bool
-}
-
-// WriteHeader answers with the error that a handler set, if it did, instead.
-func (w *reply) WriteHeader(status int) {
-	if w.started {
-		return
-	}
-	w.started = true
-	if fail := w.request.fail; fail != nil {
-		w.replaced = true
-		fail.write(w.ResponseWriter, w.request.id())
-		return
-	}
-	if w.Header().Get("Content-Type") == "text/event-stream" {
-		w.Header().Set("X-Accel-Buffering", "no") // or a proxy holds events back
-	}
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *reply) Write(b []byte) (int, error) {
-	if !w.started {
-		w.WriteHeader(http.StatusOK)
-	}
-	if w.replaced {
-		return len(b), nil
-	}
-	n, err := w.ResponseWriter.Write(b)
-	w.request.door.drain.wrote(w.request, b)
-	return n, err
-}
-
-// Flush sends what was written so far.
-func (w *reply) Flush() {
-	if w.flusher != nil {
-		w.flusher.Flush()
-	}
-}
-
-// CanStream reports whether events reach the client as they are written.
-func (w *reply) CanStream() bool { return w.flusher != nil }
-
-var _ io.Writer = (*reply)(nil)
