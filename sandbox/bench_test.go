@@ -128,20 +128,28 @@ func BenchmarkState(b *testing.B) {
 	}
 }
 
-// BenchmarkLive keeps b.N episodes alive, two calls each, and reports what each takes.
+// BenchmarkLive keeps 2,000 episodes alive, two calls each, and reports what one takes.
 func BenchmarkLive(b *testing.B) {
-	p := benchProgram(b, withoutSetup())
 	const n = 2000
+	rt := newTestRuntime(b, Options{})
 	for b.Loop() {
+		p, err := rt.Load(b.Context(), testArena(b, withoutSetup(), shopTools...)) // anew, for slots that were never written
+		if err != nil {
+			b.Fatal(err)
+		}
+		live := make([]gateway.Instance, 0, n)
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		dirty := privateDirty(b)
-		live := make([]gateway.Instance, n)
-		for k := range live {
-			live[k], _ = p.Start(b.Context(), gateway.World{Seed: int64(k), Now: testNow})
-			mustCall(b, live[k], "create_order", benchOrder)
-			mustCall(b, live[k], "get_user", benchUser)
+		for k := range n {
+			i, err := p.Start(b.Context(), gateway.World{Seed: int64(k), Now: testNow})
+			if err != nil {
+				b.Fatal(err)
+			}
+			mustCall(b, i, "create_order", benchOrder)
+			mustCall(b, i, "get_user", benchUser)
+			live = append(live, i)
 		}
 		runtime.GC()
 		runtime.ReadMemStats(&after)
@@ -150,6 +158,7 @@ func BenchmarkLive(b *testing.B) {
 		for _, i := range live {
 			i.Close()
 		}
+		p.Close()
 	}
 }
 

@@ -37,7 +37,9 @@
   const text = (v) => {
     if (typeof v === 'string') return v;
     if (v instanceof E) return S(v);
-    if (typeof v === 'object' && v !== null) return stringify(v);
+    if (typeof v === 'object' && v !== null) {
+      try { return S(stringify(v)); } catch { return '[object that is no JSON]'; }
+    }
     return S(v);
   };
   const log = (...parts) => {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -221,6 +222,9 @@ func TestLog(t *testing.T) {
 	if got, want := log("chat", `{"n":2}`), "line 0 {\"i\":0}\nline 1 {\"i\":1}\n"; got != want {
 		t.Errorf("log = %q, want %q", got, want)
 	}
+	if got, want := log("run", `{"code":"const a = {}; a.a = a; console.log(a, 1n, undefined, Symbol('s'), new TypeError('t')); 1"}`), "[object that is no JSON] 1 undefined Symbol(s) TypeError: t\n"; got != want {
+		t.Errorf("log = %q, want %q", got, want)
+	}
 	if got := log("nothing", `{}`); got != "" {
 		t.Errorf("the log of a silent call = %q", got)
 	}
@@ -230,5 +234,48 @@ func TestLog(t *testing.T) {
 	}
 	if got := log("get_user", `{"id":"?"}`); !strings.Contains(got, "RangeError: no such user ?\n") || !strings.Contains(got, "get_user (tools.js:7:") {
 		t.Errorf("the log of an exception lacks its stack: %q", got)
+	}
+}
+
+// TestBusy waits for an executor no longer than the caller's context.
+func TestBusy(t *testing.T) {
+	rt := newTestRuntime(t, Options{Executors: 1})
+	i := start(t, load(t, rt, testArena(t, shop, shopTools...)), 1)
+	x, err := rt.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reason := errors.New("the agent hung up")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(reason)
+	if _, err := i.Call(ctx, "nothing", nil); !errors.Is(err, reason) {
+		t.Errorf("Call = %v, want %v", err, reason)
+	}
+	rt.release(x)
+	if got := call(t, i, "nothing", `{}`); got != "null" {
+		t.Errorf("a call that waited in vain harmed the world: %s", got)
+	}
+}
+
+// TestTrap has the engine itself end a call, which is the tool's doing and a breach.
+func TestTrap(t *testing.T) {
+	p := load(t, newTestRuntime(t, Options{Executors: 1}), testArena(t, shop, shopTools...))
+	const noFunction = 0xffffffff_00000010 // an object where there is none
+	m, err := p.rt.memories.begin(p.image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(m.buf[:1<<16], bytes.Repeat([]byte{0xff}, 1<<16))
+	x, err := p.rt.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := p.run(t.Context(), x, m, p.limits, noFunction, []byte(`{}`))
+	if err != nil || !r.Breach || r.Fault != astra.FaultTool {
+		t.Errorf("run = %s, %v, want a breach", show(r), err)
+	}
+	p.rt.memories.release(m)
+	if got := call(t, start(t, p, 1), "create_order", `{"user":"u1"}`); got != `{"id":"o0","user":"u1"}` {
+		t.Errorf("the next world: %s", got)
 	}
 }

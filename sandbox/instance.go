@@ -46,7 +46,11 @@ func (i *instance) Call(ctx context.Context, tool string, args json.RawMessage) 
 	if d := depth(args); d > i.prog.limits.Depth {
 		return astra.Failed(astra.FaultAgent, fmt.Sprintf("the arguments are nested %d deep; %d is allowed", d, i.prog.limits.Depth)), nil
 	}
-	r, err := i.prog.run(ctx, i.mem, i.prog.limits, fn, args)
+	x, err := i.prog.rt.acquire(ctx)
+	if err != nil {
+		return astra.Result{}, err // and the world is as it was
+	}
+	r, err := i.prog.run(ctx, x, i.mem, i.prog.limits, fn, args)
 	if err != nil {
 		i.dead = fmt.Errorf("%w (%w)", errBreached, err)
 	} else if r.Breach {
@@ -55,13 +59,10 @@ func (i *instance) Call(ctx context.Context, tool string, args json.RawMessage) 
 	return r, err
 }
 
-// run calls a function in a memory. After an error or a breach the memory is worthless.
-func (p *program) run(ctx context.Context, m *memory, l astra.Limits, fn jsValue, args []byte) (astra.Result, error) {
-	x, err := p.rt.acquire(ctx)
-	if err != nil {
-		return astra.Result{}, err
-	}
-	x.begin(ctx, m, l, p.data)
+// run calls a function in a memory and puts the executor back. After an error or a breach
+// the memory is worthless.
+func (p *program) run(ctx context.Context, x *executor, m *memory, l astra.Limits, fn jsValue, args []byte) (astra.Result, error) {
+	x.begin(ctx, m, l, p.files)
 	value, failure := x.invoke(&p.rt.layout, fn, args)
 	stop := x.end()
 	r, err := p.result(value, failure, stop)
@@ -127,9 +128,13 @@ func (i *instance) State(ctx context.Context) (astra.Result, error) {
 		return astra.Result{}, err
 	}
 	defer i.prog.rt.memories.release(m)
+	x, err := i.prog.rt.acquire(ctx)
+	if err != nil {
+		return astra.Result{}, err
+	}
 	l := i.prog.limits
 	l.Result = max(l.Result, maxState)
-	return i.prog.run(ctx, m, l, i.prog.state, []byte("{}"))
+	return i.prog.run(ctx, x, m, l, i.prog.state, []byte("{}"))
 }
 
 // Fork copies what the world has changed of its image.

@@ -24,6 +24,7 @@ type program struct {
 	limits astra.Limits
 	entry  string // file name in messages
 	bundle *astra.Bundle
+	files  func(path string) ([]byte, bool) // data, bound once: a call should not allocate it
 	image  *image
 	tools  map[string]jsValue
 	setup  jsValue // 0: none
@@ -36,6 +37,7 @@ type program struct {
 // the exported functions of the arena's entry, an ES module; it imports nothing.
 func (rt *Runtime) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
 	p := &program{rt: rt, limits: a.Limits, entry: a.Entry, bundle: a.Bundle, tools: map[string]jsValue{}, worlds: worlds{from: rt.memories}}
+	p.files = p.data
 	if err := p.load(ctx, a); err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func (p *program) load(ctx context.Context, a *astra.Arena) error {
 		return err
 	}
 	defer rt.release(x)
-	x.begin(ctx, m, p.limits, p.data)
+	x.begin(ctx, m, p.limits, p.files)
 	err = p.evaluate(x, string(source), a.Tools)
 	if stop := x.end(); stop != nil {
 		err = p.stopped("module code", stop)
@@ -247,7 +249,7 @@ func (p *program) runSetup(ctx context.Context, m *memory, scenario json.RawMess
 		return err
 	}
 	defer p.rt.release(x)
-	x.begin(ctx, m, p.limits, p.data)
+	x.begin(ctx, m, p.limits, p.files)
 	err = x.command(&p.rt.layout, p.setup, scenario)
 	if stop := x.end(); stop != nil {
 		return p.stopped("setup", stop)
