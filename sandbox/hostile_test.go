@@ -229,7 +229,7 @@ func TestLog(t *testing.T) {
 		t.Errorf("the log of a silent call = %q", got)
 	}
 	got := log("chat", `{"n":2000}`)
-	if want := "\n[the log was cut at 4096 bytes]"; len(got) != 4096+len(want) || !strings.HasSuffix(got, want) {
+	if want := "\n[the log was cut here]"; len(got) != 4096 || !strings.HasSuffix(got, want) {
 		t.Errorf("%d bytes of log ending %q", len(got), got[len(got)-40:])
 	}
 	if got := log("get_user", `{"id":"?"}`); !strings.Contains(got, "RangeError: no such user ?\n") || !strings.Contains(got, "get_user (tools.js:7:") {

@@ -166,14 +166,12 @@ func (x *executor) logText(failure error) string {
 	if t, ok := failure.(*thrown); ok && t.stack != "" {
 		x.logLine([]byte(t.message+"\n"+t.stack), false)
 	}
-	if len(x.log) == 0 && !x.logCut {
-		return ""
+	if !x.logCut {
+		return clip(string(x.log), len(x.log))
 	}
-	text := clip(string(x.log), len(x.log))
-	if x.logCut {
-		text += fmt.Sprintf("\n[the log was cut at %d bytes]", x.limits.Log)
-	}
-	return text
+	const mark = "\n[the log was cut here]"
+	keep := min(len(x.log), max(int(x.limits.Log)-len(mark), 0))
+	return clip(string(x.log[:keep]), keep) + mark
 }
 
 // overflowed reports whether the call ended for want of stack.

@@ -190,12 +190,12 @@ func (x *executor) exception(l *layout) (message, stack string) {
 	return clip(m, maxMessage), clip(s, maxStack)
 }
 
-// clip makes s valid UTF-8 of at most about n bytes.
+// clip makes s valid UTF-8 of at most n bytes, and a mark if it had more.
 func clip(s string, n int) string {
 	if len(s) > n {
-		s = s[:n] + "…"
+		return strings.ToValidUTF8(s[:n], "?") + "…"
 	}
-	return strings.ToValidUTF8(s, "\uFFFD")
+	return strings.ToValidUTF8(s, "?")
 }
 
 func (x *executor) thrown(l *layout) error {
