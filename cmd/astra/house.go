@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/httpapi"
 	"github.com/astra-arenas/astra/mcp"
@@ -37,30 +38,45 @@ type doorways struct {
 // anywhere is where a command opens its doors that only it and its guests use.
 var anywhere = doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0"}
 
-// own opens the store in dir and serves it. The error is a *store.OwnedError if another
-// process does.
-func (a *app) own(ctx context.Context, dir string, at doorways) (*house, error) {
+// own opens the store in dir, adds arenas to it and serves it. The error is a
+// *store.OwnedError if another process does. Others learn of the doors when everything is there.
+func (a *app) own(ctx context.Context, dir string, at doorways, arenas ...*astra.Arena) (*house, error) {
 	st, err := store.Open(dir, &store.Options{Logger: a.logger()})
 	if err != nil {
 		return nil, err
 	}
 	h := &house{undo: []func() error{st.Close}}
-	if err := a.furnish(ctx, h, st, dir, at); err != nil {
+	if err := a.furnish(ctx, h, st, dir, at, arenas); err != nil {
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
 }
 
 // furnish puts everything on a store, opens the doors and says so.
-func (a *app) furnish(ctx context.Context, h *house, st *store.Store, dir string, at doorways) error {
+func (a *app) furnish(ctx context.Context, h *house, st *store.Store, dir string, at doorways, arenas []*astra.Arena) error {
 	gw, err := a.build(ctx, h, st)
 	if err != nil {
+		return err
+	}
+	if err := addAll(ctx, gw, arenas); err != nil {
 		return err
 	}
 	if err := a.open(h, gw, dir, at); err != nil {
 		return err
 	}
 	return st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Token: h.token, Version: version()})
+}
+
+func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) error {
+	for _, arena := range arenas {
+		if _, err := gw.PublicArena(ctx, arena.Ref()); err == nil {
+			continue
+		}
+		if _, err := gw.AddArena(ctx, arena.Bundle); err != nil {
+			return located(arena.Name, err)
+		}
+	}
+	return nil
 }
 
 // build puts sandbox, judge and gateway on a store.

@@ -99,12 +99,11 @@ func args(least, most int, names string) cobra.PositionalArgs {
 		if len(args) >= least && (most < 0 || len(args) <= most) {
 			return nil
 		}
-		what := "takes no arguments"
+		err := fmt.Errorf("%s takes no arguments, such as %q", cmd.Name(), append(args, "")[0])
 		if names != "" {
-			what = "wants " + names
+			err = fmt.Errorf("%s wants %s, not %d arguments", cmd.Name(), names, len(args))
 		}
-		return &problem{err: fmt.Errorf("%s %s, not %d arguments", cmd.Name(), what, len(args)),
-			remedy: fmt.Sprintf("`%s --help` has examples.", cmd.CommandPath()), code: 2}
+		return &problem{err: err, remedy: fmt.Sprintf("`%s --help` has examples.", cmd.CommandPath()), code: 2}
 	}
 }
 

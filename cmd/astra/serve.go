@@ -27,11 +27,11 @@ directories is served, besides what the store has already.`,
 		if err != nil {
 			return err
 		}
-		h, err := a.own(cmd.Context(), a.config.Dir, doorways{a.config.Agents, a.config.Control, a.config.Practice})
+		h, err := a.own(cmd.Context(), a.config.Dir, doorways{a.config.Agents, a.config.Control, a.config.Practice}, arenas...)
 		if err != nil {
 			return err
 		}
-		return errors.Join(a.serve(cmd.Context(), h, arenas), h.close())
+		return errors.Join(a.serve(cmd.Context(), h), h.close())
 	}
 	return a.wantsJSON(cmd)
 }
@@ -55,13 +55,10 @@ func (a *app) arenasOf(refs []string) ([]*astra.Arena, error) {
 	return all, nil
 }
 
-// serve brings the arenas and waits for the end.
-func (a *app) serve(ctx context.Context, h *house, arenas []*astra.Arena) error {
+// serve says where the doors are, and waits for the end.
+func (a *app) serve(ctx context.Context, h *house) error {
 	l, err := newLink(h)
 	if err != nil {
-		return err
-	}
-	if err := (&follower{app: a, link: l}).bringAll(ctx, arenas); err != nil {
 		return err
 	}
 	if err := a.sayServing(ctx, l); err != nil {

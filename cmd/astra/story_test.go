@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	grab NAME REGEXP                 set a variable to what a group matched in the last output
 //	mode FILE                        print a file's permissions
 //	mcp NAME start ARGS...           start `astra mcp` and connect to it as a client
+//	mcp NAME enter URL FILE          connect over HTTP, with the token in a file
 //	mcp NAME call TOOL [ARGS]        call a tool over that connection and print its text
 //	mcp NAME kill | stop             kill -9 the process, or end its input
 //	model MESSAGE...                 serve a chat model that says these messages in turn; sets MODEL
@@ -123,17 +124,16 @@ type players struct {
 type player struct {
 	client *client.Client
 	cmd    *exec.Cmd
-	errs   *os.File
 }
 
 func (p *players) run(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 {
-		ts.Fatalf("usage: mcp NAME start|call|kill|stop ...")
+	if len(args) < 2 || neg && args[1] != "enter" {
+		ts.Fatalf("usage: mcp NAME start|enter|call|kill|stop ...")
 	}
 	p.mu.Lock()
 	id := ts.Name() + "/" + args[0]
 	x := p.by[id]
-	if args[1] == "start" {
+	if args[1] == "start" || args[1] == "enter" {
 		x = new(player)
 		p.by[id] = x
 	}
@@ -141,6 +141,10 @@ func (p *players) run(ts *testscript.TestScript, neg bool, args []string) {
 	switch args[1] {
 	case "start":
 		x.start(ts, args[2:])
+	case "enter":
+		if err := x.enter(ts, args[2], args[3]); (err != nil) != neg {
+			ts.Fatalf("enter %s: %v", args[2], err)
+		}
 	case "call":
 		x.call(ts, args[2:])
 	case "kill":
@@ -162,18 +166,31 @@ func (x *player) start(ts *testscript.TestScript, args []string) {
 		return x.cmd, nil
 	}
 	c := client.NewClient(transport.NewStdioWithOptions("astra", nil, nil, transport.WithCommandFunc(command)))
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
 	ts.Check(c.Start(context.Background()))
 	ts.Defer(func() {
 		_ = x.cmd.Process.Kill()
 		_ = c.Close()
 	})
+	ts.Check(x.greet(c))
+}
+
+func (x *player) enter(ts *testscript.TestScript, url, file string) error {
+	header := map[string]string{"Authorization": "Bearer " + strings.TrimSpace(ts.ReadFile(file))}
+	c, err := client.NewStreamableHttpClient(url, transport.WithHTTPHeaders(header))
+	ts.Check(err)
+	ts.Defer(func() { _ = c.Close() })
+	ts.Check(c.Start(context.Background()))
+	return x.greet(c)
+}
+
+func (x *player) greet(c *client.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	var hello mcp.InitializeRequest
 	hello.Params.ClientInfo = mcp.Implementation{Name: "story", Version: "1"}
 	_, err := c.Initialize(ctx, hello)
-	ts.Check(err)
 	x.client = c
+	return err
 }
 
 func (x *player) call(ts *testscript.TestScript, args []string) {
