@@ -74,6 +74,14 @@ func TestLocated(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	for in, want := range map[string]int{"short": 5, strings.Repeat("a", maxReply): maxReply, "ab" + strings.Repeat("é", maxReply): maxReply, "a" + strings.Repeat("é", maxReply): maxReply - 1} {
+		if got := cut(in); len(got) != want || !strings.HasPrefix(in, got) {
+			t.Errorf("cut(%d bytes) has %d bytes, want %d", len(in), len(got), want)
+		}
+	}
+}
+
 func TestClosed(t *testing.T) {
 	reply := "done"
 	open1 := &astra.Episode{Turns: []astra.Turn{{Index: 1}}}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -110,13 +112,13 @@ func (a *app) open(h *house, gw *gateway.Gateway, dir string, at doorways) (err 
 	if err != nil {
 		return err
 	}
-	doors, err := mcp.New(gw, &mcp.Options{Practice: at.practice, Token: explorers, Origins: a.config.Origins, Hosts: a.config.Hosts,
+	doors, err := mcp.New(gw, &mcp.Options{Practice: at.practice, Token: explorers, Origins: a.config.Origins, Hosts: a.hosts(at),
 		Version: version(), Logger: a.logger()})
 	if err != nil {
 		return err
 	}
 	gw.OnToolsAdded(doors.ToolsAdded)
-	control, err := httpapi.New(gw, &httpapi.Options{Token: h.token, Hosts: a.config.Hosts, Origins: a.config.Origins,
+	control, err := httpapi.New(gw, &httpapi.Options{Token: h.token, Hosts: a.hosts(at), Origins: a.config.Origins,
 		SFT: trainer.SFT{Episodes: gw}.Export, Version: version(), Logger: a.logger()})
 	if err != nil {
 		return err
@@ -155,7 +157,28 @@ func (h *house) serve(name, addr string, s *http.Server) (string, error) {
 		}
 		return nil
 	})
-	return "http://" + l.Addr().String(), nil
+	return "http://" + reachable(l.Addr().(*net.TCPAddr)), nil
+}
+
+// reachable is where this machine finds a listener: one on all addresses is on loopback too.
+func reachable(addr *net.TCPAddr) string {
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(addr.Port))
+}
+
+// hosts are the names to answer to besides loopback's: those configured, and the addresses
+// that the user chose to listen on.
+func (a *app) hosts(at doorways) []string {
+	hosts := slices.Clone(a.config.Hosts)
+	for _, addr := range []string{at.agents, at.control} {
+		if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // close takes the house down in the order opposite to building it. It may be called twice.

@@ -32,7 +32,7 @@ func Main() int {
 		os.Exit(130)
 	}()
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	if errors.Is(err, errInterrupted) && context.Cause(ctx) == errInterrupted {
+	if context.Cause(ctx) == errInterrupted && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)) {
 		return 130
 	}
 	return report(os.Stderr, err)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -145,6 +146,7 @@ func (r *rollout) turns(ctx context.Context, o *gateway.Opening, player agent.Pl
 		if err != nil {
 			return "", err
 		}
+		reply = cut(reply)
 		next, err := r.to.Turn(ctx, o.Episode, reply)
 		if err != nil {
 			return "", fmt.Errorf("turn: %w", err)
@@ -156,15 +158,27 @@ func (r *rollout) turns(ctx context.Context, o *gateway.Opening, player agent.Pl
 	}
 }
 
+// maxReply is what the gateway takes of a reply and an answer. A model that says more must
+// still be scored.
+const maxReply = 64 << 10
+
+func cut(s string) string {
+	if len(s) <= maxReply {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxReply], "")
+}
+
 // submit hands in the answer, and how the agent came to it where it can tell. Messages
-// that the log does not bear out are left out: the trajectory is then rebuilt from the log.
+// that are too long, or that the log does not bear out, are left out: the trajectory is
+// then rebuilt from the log.
 func (r *rollout) submit(ctx context.Context, id astra.EpisodeID, answer string, player agent.Player) error {
 	s := astra.Submitted{Answer: &answer}
 	if t, ok := player.(agent.Transcriber); ok {
 		s.Messages = t.Messages()
 	}
 	_, err := r.to.Submit(ctx, id, s)
-	if errors.Is(err, astra.ErrDisagrees) {
+	if s.Messages != nil && (errors.Is(err, astra.ErrDisagrees) || errors.Is(err, astra.ErrRefused)) {
 		s.Messages = nil
 		_, err = r.to.Submit(ctx, id, s)
 	}
@@ -181,9 +195,13 @@ func (a *app) progressBar(total int) (draw func(done, invalid, failed int), end 
 	if !ok {
 		return func(int, int, int) {}, func() {}
 	}
-	start := time.Now()
+	start, last := time.Now(), time.Time{}
 	draw = func(done, invalid, failed int) {
 		const width = 30
+		if time.Since(last) < time.Second/20 && done < total {
+			return
+		}
+		last = time.Now()
 		bar := make([]byte, width)
 		for i := range bar {
 			bar[i] = ' '
