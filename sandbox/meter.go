@@ -31,15 +31,15 @@ func meter(b []byte, interrupt string) ([]byte, error) {
 	if m.exports[fuelGlobal] {
 		return nil, fmt.Errorf("the module exports %s itself", fuelGlobal)
 	}
-	tick, err := m.tick(interrupt)
+	call, err := m.interruptCall(interrupt)
 	if err != nil {
 		return nil, err
 	}
-	return m.rewrite(tick)
+	return m.rewrite(call)
 }
 
-// tick is the code that takes one unit: fuel = fuel - 1; if fuel < 0 { interrupt() }.
-func (m *module) tick(interrupt string) ([]byte, error) {
+// interruptCall is the code that calls the import.
+func (m *module) interruptCall(interrupt string) ([]byte, error) {
 	for i, name := range m.imports {
 		if name != interrupt {
 			continue
@@ -48,23 +48,18 @@ func (m *module) tick(interrupt string) ([]byte, error) {
 		if t.params != 0 || t.results > 1 {
 			return nil, fmt.Errorf("import %s has %d parameters and %d results", name, t.params, t.results)
 		}
-		o := m.fuel(nil, opGlobalGet)
-		o = append(o, opI64Const, 1, opI64Sub)
-		o = m.fuel(o, opGlobalSet)
-		o = m.fuel(o, opGlobalGet)
-		o = append(o, opI64Const, 0, opI64LtS, opIf, blockVoid, opCall)
-		o = appendULEB(o, uint64(i))
+		o := appendULEB([]byte{opCall}, uint64(i))
 		if t.results == 1 {
 			o = append(o, opDrop)
 		}
-		return append(o, opEnd), nil
+		return o, nil
 	}
 	return nil, fmt.Errorf("the module does not import %s", interrupt)
 }
 
 func (m *module) fuel(o []byte, op byte) []byte { return appendULEB(append(o, op), uint64(m.globals)) }
 
-func (m *module) rewrite(tick []byte) ([]byte, error) {
+func (m *module) rewrite(call []byte) ([]byte, error) {
 	out := []byte(wasmHeader)
 	var met int
 	for _, s := range m.sections {
@@ -78,7 +73,7 @@ func (m *module) rewrite(tick []byte) ([]byte, error) {
 		case exportSection:
 			body = appendEntry(body, appendULEB(append(appendBlock(nil, []byte(fuelGlobal)), 3), uint64(m.globals)))
 		case codeSection:
-			body, err = m.meterCode(body, tick)
+			body, err = m.meterCode(body, call)
 		}
 		if err != nil {
 			return nil, err
@@ -102,7 +97,7 @@ func appendEntry(body, entry []byte) []byte {
 	return append(append(o, body[r.at:]...), entry...)
 }
 
-func (m *module) meterCode(body, tick []byte) ([]byte, error) {
+func (m *module) meterCode(body, call []byte) ([]byte, error) {
 	r := &reader{b: body}
 	n := r.u32()
 	if int64(n) != int64(len(m.funcs)) {
@@ -114,7 +109,7 @@ func (m *module) meterCode(body, tick []byte) ([]byte, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
-		f := &function{r: reader{b: code}, m: m, tick: tick}
+		f := &function{r: reader{b: code}, m: m, call: call}
 		f.rewrite(m.types[typ].params)
 		if f.r.err != nil {
 			return nil, fmt.Errorf("function %d: %w", len(m.imports)+i, f.r.err)
@@ -127,43 +122,45 @@ func (m *module) meterCode(body, tick []byte) ([]byte, error) {
 	return out, nil
 }
 
-// A function is one body being rewritten.
+// A function is one body being rewritten. It gets two locals of ours: an i64 for the
+// fuel that is left and, after it, an i32 for the size of a bulk instruction.
 type function struct {
-	r       reader
-	m       *module
-	tick    []byte
-	out     []byte
-	size    uint64 // the local, an i32 of ours, that holds a bulk instruction's length
-	usesOwn bool
+	r    reader
+	m    *module
+	call []byte // of the host
+	out  []byte
+	left uint64 // the number of our first local
 }
 
 func (f *function) rewrite(params int) {
 	groups := f.r.u32()
 	start := f.r.at
-	f.size = uint64(params)
+	f.left = uint64(params)
 	for n := groups; n > 0 && f.r.err == nil; n-- {
-		f.size += uint64(f.r.u32())
-		if t := f.r.byte(); !isValueType(t) || f.size > maxLocals {
+		f.left += uint64(f.r.u32())
+		if t := f.r.byte(); !isValueType(t) || f.left > maxLocals-2 {
 			f.r.fail("local type %#x is not supported, or too many locals", t)
 		}
 	}
 	if f.r.err != nil {
 		return
 	}
-	locals := f.r.b[start:f.r.at]
-	f.out = append(f.out, f.tick...)
+	f.out = appendULEB(f.out, uint64(groups)+2)
+	f.out = append(f.out, f.r.b[start:f.r.at]...)
+	f.out = append(f.out, 1, 0x7e, 1, 0x7f)
+	f.tick()
 	for f.r.more() {
 		f.instruction()
 	}
-	code := f.out
-	if f.usesOwn {
-		groups++
-	}
-	f.out = append(appendULEB(nil, uint64(groups)), locals...)
-	if f.usesOwn {
-		f.out = append(f.out, 1, 0x7f)
-	}
-	f.out = append(f.out, code...)
+}
+
+// tick takes one unit: fuel = left = fuel - 1; if left < 0, the host is called.
+func (f *function) tick() {
+	o := append(f.m.fuel(f.out, opGlobalGet), opI64Const, 1, opI64Sub)
+	o = f.m.fuel(appendULEB(append(o, opLocalTee), f.left), opGlobalSet)
+	o = appendULEB(append(o, opLocalGet), f.left)
+	o = append(o, opI64Const, 0, opI64LtS, opIf, blockVoid)
+	f.out = append(append(o, f.call...), opEnd)
 }
 
 // Opcodes that the rewriter writes or treats in a way of their own.
@@ -227,7 +224,7 @@ func (f *function) instruction() {
 	}
 	f.out = append(f.out, r.b[start:r.at]...)
 	if op == opLoop {
-		f.out = append(f.out, f.tick...)
+		f.tick()
 	}
 }
 
@@ -272,10 +269,10 @@ func (f *function) misc() {
 // stack. A debt is noticed at the next tick, so that one such instruction, at most the
 // size of the memory, may overrun.
 func (f *function) bulk() {
-	f.usesOwn = true
-	o := appendULEB(append(f.out, opLocalTee), f.size)
+	size := f.left + 1
+	o := appendULEB(append(f.out, opLocalTee), size)
 	o = f.m.fuel(o, opGlobalGet)
-	o = appendULEB(append(o, opLocalGet), f.size)
+	o = appendULEB(append(o, opLocalGet), size)
 	o = append(o, opI64Extend, opI64Const, bulkShift, opI64ShrU, opI64Sub)
 	f.out = f.m.fuel(o, opGlobalSet)
 }
