@@ -6,7 +6,9 @@
 //
 //	recovery → Origin → Host → who is it → body limit → session → MCP server → episodes
 //
-// in one handler chain, which the official conformance suite is run against too.
+// in one handler chain, which the official conformance suite is run against too. There, a
+// plain tools/call of the era without sessions skips the library's transport (thin.go), and
+// notifications are written by us, not by the library (reply.go).
 //
 // What binds a request to its episode is, for agents, the key in the URL or the bearer
 // token. For explorers it is the argument episode_id, else the legacy session or the stdio

@@ -314,6 +314,12 @@ func TestDoorsAreBounded(t *testing.T) {
 	if built != 4 || len(c.byID) != 2 { // a, b, c pushes b out, b again
 		t.Errorf("built %d, kept %d; want 4 and 2", built, len(c.byID))
 	}
+	if _, err := c.get(doorKey{"agent", "d"}, func() (*door, error) { return nil, errNoDoor }); err == nil {
+		t.Error("a door that cannot be built is no error")
+	}
+	if _, err := c.get(doorKey{"agent", "d"}, build); err != nil {
+		t.Errorf("the second try: %v", err)
+	}
 	must(t, c.close(t.Context()))
 }
 
@@ -340,8 +346,9 @@ func FuzzBody(f *testing.F) {
 		f.Add([]byte(seed), false)
 	}
 	h := newHouse(f, nil)
-	o := h.open("sell-tea")
+	o := h.open("long")
 	handler := h.AgentHandler()
+	session := dial(f, h.door(o.Key), "", legacy).session
 	f.Fuzz(func(t *testing.T, body []byte, isModern bool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -351,6 +358,8 @@ func FuzzBody(f *testing.F) {
 			q.Header.Set("Mcp-Protocol-Version", string(modern))
 			q.Header.Set("Mcp-Method", "tools/call")
 			q.Header.Set("Mcp-Name", "stock")
+		} else {
+			q.Header.Set("Mcp-Session-Id", session)
 		}
 		if bytes.Contains(body, []byte("subscriptions/listen")) {
 			t.Skip("waits for the client to hang up")

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	protocol "github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
 )
 
 // A played is what the episode tools return.
@@ -361,13 +364,66 @@ func TestStdioEnds(t *testing.T) {
 		t.Errorf("a long message: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	in, _ := io.Pipe()
+	in, out := io.Pipe()
+	defer out.Close()
 	done := make(chan error)
 	go func() { done <- h.ServeStdio(ctx, "", in, io.Discard) }()
-	cancel()
-	_ = in.CloseWithError(io.ErrUnexpectedEOF)
-	if err := <-done; err == nil {
-		t.Error("a broken input is no error")
+	cancel() // while it reads
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// A handler over stdio may notify, answer an error of its own, and panic.
+func TestStdioHandlers(t *testing.T) {
+	s, err := New(nil, nil)
+	must(t, err)
+	m := server.NewMCPServer("x", "1", server.WithToolCapabilities(false))
+	m.AddTool(protocol.NewTool("x"), func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+		must(t, notify(ctx, "notifications/progress", map[string]any{"progressToken": "p", "progress": 1}))
+		if r.GetBool("panic", false) {
+			panic("CANARY")
+		}
+		requestFrom(ctx).fail = missingCapability("roots")
+		return nil, requestFrom(ctx).fail
+	})
+	var out strings.Builder
+	in := hello + "\n\n" + stdioCall(1, "x", "{}", legacy) + "\n" + stdioCall(2, "x", `{"panic":true}`, legacy) + "\n" + stdioCall(3, "x", "{}", legacy)
+	must(t, s.servePipe(t.Context(), s.newDoor(m), strings.NewReader(in), &out))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	for i, want := range []string{`"id":0`, "notifications/progress", `"id":1,"error":{"code":-32021`, "notifications/progress", `"id":2,"error":{"code":-32603`, "notifications/progress", `"id":3`} {
+		if i >= len(lines) || !strings.Contains(lines[i], want) || strings.Contains(lines[i], "CANARY") {
+			t.Errorf("line %d of %q, want %s", i, lines, want)
+		}
+	}
+}
+
+func TestLegacyOutput(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"type":"object","properties":{"$x":{}}}`: `{"type":"object","properties":{"$x":{}}}`,
+		`{"type":"integer"}`:                       `{"type":"object","properties":{"result":{"type":"integer"}},"required":["result"]}`,
+		`{"type":"array","items":{"$ref":"#/x"}}`:  "",
+		`{"type":["object","null"]}`:               "",
+		`{"anyOf":[]}`:                             "",
+		`true`:                                     "",
+		``:                                         "",
+	} {
+		if got := string(legacyOutput(json.RawMessage(in))); got != want {
+			t.Errorf("%s becomes %s, want %s", in, got, want)
+		}
+	}
+}
+
+// An argument may be added to any schema of an object.
+func TestWithEpisode(t *testing.T) {
+	for _, in := range []string{`{"type":"object"}`, `{"type":"object","properties":{ }}`, `{"properties":{"a":{"type":"string"}},"additionalProperties":false}`, `{"properties":null}`} {
+		got, err := withEpisode(astra.PublicTool{Input: json.RawMessage(in)})
+		must(t, err)
+		var v struct{ Properties map[string]any }
+		must(t, json.Unmarshal(got.Input, &v))
+		if v.Properties["episode_id"] == nil || strings.Contains(in, `"a"`) && v.Properties["a"] == nil {
+			t.Errorf("%s becomes %s", in, got.Input)
+		}
 	}
 }
 

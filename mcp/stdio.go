@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
-	"sync"
 	"sync/atomic"
 
 	protocol "github.com/mark3labs/mcp-go/mcp"
@@ -24,12 +23,17 @@ const stdioPrincipal = "stdio"
 
 // ServeStdio serves practice to the process at the other end of in and out, in one arena
 // or, with the reference "", in the lobby. Requests are answered in the order in which they
-// came, which the library's own stdio server does not promise. It returns when in ends.
+// came, which the library's own stdio server does not promise. It returns when in ends or
+// ctx does; in the latter case a read from in may still be waiting.
 func (s *Server) ServeStdio(ctx context.Context, arenaRef string, in io.Reader, out io.Writer) error {
 	d, err := s.explorerDoorOf(ctx, arenaRef)
 	if err != nil {
 		return err
 	}
+	return s.servePipe(ctx, d, in, out)
+}
+
+func (s *Server) servePipe(ctx context.Context, d *door, in io.Reader, out io.Writer) error {
 	p := &pipe{server: s, door: d, id: rand.Text(), out: out, process: &session{owner: stdioPrincipal},
 		queue: make(chan []byte, stdioQueue), notifications: make(chan protocol.JSONRPCNotification, 100)}
 	return p.run(ctx, in)
@@ -44,9 +48,7 @@ type pipe struct {
 	queue         chan []byte
 	notifications chan protocol.JSONRPCNotification
 	initialized   atomic.Bool
-
-	mu  sync.Mutex // one message at a time
-	out io.Writer
+	out           io.Writer
 }
 
 func (p *pipe) SessionID() string                                        { return p.id }
@@ -54,25 +56,28 @@ func (p *pipe) NotificationChannel() chan<- protocol.JSONRPCNotification { retur
 func (p *pipe) Initialize()                                              { p.initialized.Store(true) }
 func (p *pipe) Initialized() bool                                        { return p.initialized.Load() }
 
-// run reads until in ends, and answers what was read by then.
+// run answers what is read until in ends.
 func (p *pipe) run(ctx context.Context, in io.Reader) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var worker sync.WaitGroup
-	worker.Go(func() {
-		for message := range p.queue {
+	read := make(chan error, 1)
+	go func() { // not waited for if ctx ends: a read cannot be interrupted
+		defer close(p.queue)
+		read <- p.read(ctx, in)
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case message, more := <-p.queue:
+			if !more {
+				return <-read
+			}
 			if err := p.answer(ctx, message); err != nil {
-				cancel(err)
+				return err
 			}
 		}
-	})
-	err := p.read(ctx, in)
-	close(p.queue)
-	worker.Wait()
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
 	}
-	return err
 }
 
 // read queues requests. A notification does not wait behind them: it may cancel one.
@@ -151,8 +156,6 @@ func (p *pipe) write(message any) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	_, err = p.out.Write(append(b, '\n'))
 	return err
 }

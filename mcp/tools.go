@@ -73,7 +73,7 @@ func withEpisode(t astra.PublicTool) (astra.PublicTool, error) {
 	}
 	own := bytes.TrimSpace(root["properties"])
 	switch {
-	case len(own) < 2 || bytes.Equal(bytes.Join(bytes.Fields(own), nil), []byte("{}")):
+	case len(own) < 2 || own[0] != '{' || len(bytes.TrimSpace(own[1:len(own)-1])) == 0:
 		root["properties"] = json.RawMessage("{" + episodeArgument + "}")
 	default:
 		root["properties"] = json.RawMessage(string(own[:len(own)-1]) + "," + episodeArgument + "}")

@@ -113,13 +113,13 @@ func (x *explorers) addPrompts(m *server.MCPServer) {
 	play := []protocol.PromptOption{protocol.WithPromptTitle("Play a task"),
 		protocol.WithPromptDescription("Open an episode of a task and play it to its end.")}
 	if x.arena == "" {
-		play = append(play, protocol.WithArgument("arena", protocol.ArgumentDescription("Name of the arena."), protocol.RequiredArgument()))
+		play = append(play, protocol.WithArgument("arena", protocol.ArgumentTitle("Arena"), protocol.ArgumentDescription("Name of the arena."), protocol.RequiredArgument()))
 	}
-	play = append(play, protocol.WithArgument("task", protocol.ArgumentDescription("Id of the task."), protocol.RequiredArgument()))
+	play = append(play, protocol.WithArgument("task", protocol.ArgumentTitle("Task"), protocol.ArgumentDescription("Id of the task."), protocol.RequiredArgument()))
 	m.AddPrompt(protocol.NewPrompt("play_task", play...), x.playPrompt)
 	m.AddPrompt(protocol.NewPrompt("explain_episode", protocol.WithPromptTitle("Explain an episode"),
 		protocol.WithPromptDescription("Look at one of your episodes and explain its score."),
-		protocol.WithArgument("episode", protocol.ArgumentDescription("Id of the episode; without it, the one opened last in this session."))), x.explainPrompt)
+		protocol.WithArgument("episode", protocol.ArgumentTitle("Episode"), protocol.ArgumentDescription("Id of the episode; without it, the one opened last in this session."))), x.explainPrompt)
 }
 
 func (x *explorers) playPrompt(ctx context.Context, r protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
