@@ -94,6 +94,30 @@ func TestArguments(t *testing.T) {
 	}
 }
 
+// TestArgumentsAreDeterministic has many properties, because a map of few is often in order.
+func TestArgumentsAreDeterministic(t *testing.T) {
+	properties := map[string]any{}
+	for i := range 12 {
+		properties[fmt.Sprint("p", i)] = map[string]any{"type": "string"}
+	}
+	schema, err := json.Marshal(map[string]any{"type": "object", "properties": properties, "required": []string{"p1", "extra"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first string
+	for i := range 20 {
+		args, err := Arguments(rand.New(rand.NewPCG(3, 4)), schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = string(args)
+		} else if string(args) != first {
+			t.Fatalf("drew %s and then %s", first, args)
+		}
+	}
+}
+
 func TestArgumentsBeyondReach(t *testing.T) {
 	for _, schema := range []string{
 		`false`,
