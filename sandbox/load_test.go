@@ -115,3 +115,22 @@ func TestCacheDir(t *testing.T) {
 		t.Errorf("%d entries in the cache, want 1", len(kept))
 	}
 }
+
+// TestExecutorAfterStop loads what is stopped in the middle; the executor is used again.
+func TestExecutorAfterStop(t *testing.T) {
+	rt := newTestRuntime(t, Options{Executors: 1})
+	if _, err := rt.Load(t.Context(), testArena(t, "(function f(n) { for (;;) if (n) f(n - 1); })(20)")); err == nil {
+		t.Fatal("an endless module was loaded")
+	}
+	x, err := rt.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := x.sp.Get(); got != x.restSP {
+		t.Errorf("the stack pointer rests at %#x, want %#x", got, x.restSP)
+	}
+	rt.release(x)
+	if got := call(t, start(t, load(t, rt, testArena(t, shop, shopTools...)), 1), "nothing", `{}`); got != "null" {
+		t.Error(got)
+	}
+}

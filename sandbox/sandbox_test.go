@@ -149,6 +149,8 @@ func testCalls(t *testing.T, p *program) {
 		{"run", `{"code":"throw 'just text'"}`, `tool: just text`},
 		{"run", `{"code":"throw {code: 7}"}`, `tool: {"code":7}`},
 		{"run", `{"code":"throw undefined"}`, `tool: undefined`},
+		{"run", `{"code":"Promise.resolve().then(() => { globalThis.later = 1 }); throw new Error('now')"}`, `tool: Error: now`},
+		{"run", `{"code":"typeof later"}`, `"number"`}, // the job ran within the call that began it
 		{"run", `{"code":"host.data('rates.json').length"}`, `23`},
 		{"run", `{"code":"import('fs').then(() => 1, e => e.name)"}`, `"ReferenceError"`},
 	} {
