@@ -32,9 +32,9 @@ type loaded struct {
 	public  astra.PublicArena
 	order   int // of adding
 
-	once    sync.Once
-	program Program
-	err     error
+	mu      sync.Mutex
+	program Program // nil until loaded
+	closed  bool
 }
 
 func newArenas(judge Judge, rts []Runtime) (*arenas, error) {
@@ -132,11 +132,19 @@ func (r *arenas) close() error {
 	defer r.mu.Unlock()
 	var errs []error
 	for _, l := range r.byDigest {
-		if l.program != nil {
-			errs = append(errs, l.program.Close())
-		}
+		errs = append(errs, l.close())
 	}
 	return errors.Join(errs...)
+}
+
+func (l *loaded) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	if l.program == nil {
+		return nil
+	}
+	return l.program.Close()
 }
 
 // start loads the program on first use and starts a world in it.
@@ -148,9 +156,23 @@ func (l *loaded) start(ctx context.Context, w World) (Instance, error) {
 	return p.Start(ctx, w)
 }
 
+// load keeps no error: what was loaded when it was added does not load now because of
+// trouble that may pass.
 func (l *loaded) load(ctx context.Context) (Program, error) {
-	l.once.Do(func() { l.program, l.err = l.runtime.Load(context.WithoutCancel(ctx), l.Arena) })
-	return l.program, l.err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, errClosing
+	}
+	if l.program != nil {
+		return l.program, nil
+	}
+	p, err := l.runtime.Load(context.WithoutCancel(ctx), l.Arena)
+	if err != nil {
+		return nil, err
+	}
+	l.program = p
+	return p, nil
 }
 
 func (g *Gateway) loadStored(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/astra-arenas/astra"
 )
@@ -24,14 +25,18 @@ const (
 // errors. Errors: ErrNotFound, ErrEnded, ErrBudget, ErrConflict, ErrInvalid (the episode
 // was ended by a *astra.StepError, which is wrapped).
 func (g *Gateway) Call(ctx context.Context, id astra.EpisodeID, c astra.Call) (step astra.Step, err error) {
-	err = g.use(ctx, id, func(e *episode) error {
+	err = g.hold(ctx, id, maxWaiting, g.bound(func(e *episode) error {
 		step, err = g.call(ctx, e, c)
 		return err
-	})
+	}))
 	return step, err
 }
 
 func (g *Gateway) call(ctx context.Context, e *episode, c astra.Call) (astra.Step, error) {
+	if len(c.Key) > maxKey || !utf8.ValidString(c.Key) { // the log would keep another
+		return astra.Step{}, refuse("an idempotency key is UTF-8 text of at most %d bytes", maxKey)
+	}
+	c.Tool = clip(c.Tool, maxName)
 	args, bad := compactArgs(c.Args)
 	if old := e.rec.ByKey(c.Key); old != nil {
 		if old.Tool != c.Tool || !bytes.Equal(old.Args, args) {
@@ -42,12 +47,12 @@ func (g *Gateway) call(ctx context.Context, e *episode, c astra.Call) (astra.Ste
 	if err := g.mayCall(ctx, e, c); err != nil {
 		return astra.Step{}, err
 	}
-	step := astra.Step{Index: len(e.rec.Steps) + 1, Turn: e.rec.Turn(), Tool: clip(c.Tool, maxName), Args: args, Key: c.Key}
-	var err error
+	step := astra.Step{Index: len(e.rec.Steps) + 1, Turn: e.rec.Turn(), Tool: c.Tool, Args: args, Key: c.Key}
+	var trouble *astra.StepError
 	if bad != "" {
 		step.Result = astra.Failed(astra.FaultAgent, bad)
-	} else if step.Result, err = g.execute(context.WithoutCancel(ctx), e, step); err != nil {
-		return astra.Step{}, g.invalidate(ctx, e, err)
+	} else if step.Result, trouble = g.execute(context.WithoutCancel(ctx), e, step); trouble != nil {
+		return astra.Step{}, g.invalidate(ctx, e, trouble)
 	}
 	if err := g.append(ctx, e, Handed, astra.Event{Called: &step}); err != nil {
 		return astra.Step{}, &astra.StepError{Step: step.Index, Fault: astra.FaultGateway, Err: err}
@@ -64,16 +69,13 @@ func (g *Gateway) mayCall(ctx context.Context, e *episode, c astra.Call) error {
 	if err := g.mustBeOpen(ctx, e); err != nil {
 		return err
 	}
-	if len(c.Key) > maxKey {
-		return refuse("an idempotency key is at most %d bytes", maxKey)
-	}
 	if len(e.rec.Steps) < budget(e.task) {
 		return nil
 	}
 	if e.rec.Refused >= maxRefusedLogs {
 		return astra.ErrBudget
 	}
-	refused := astra.Refused{Tool: clip(c.Tool, maxName), Reason: "budget"}
+	refused := astra.Refused{Tool: c.Tool, Reason: "budget"}
 	return errors.Join(astra.ErrBudget, g.append(ctx, e, Handed, astra.Event{Refused: &refused}))
 }
 
@@ -94,6 +96,8 @@ func compactArgs(raw json.RawMessage) (json.RawMessage, string) {
 		return json.RawMessage("{}"), ""
 	case len(trimmed) > maxArgs:
 		return notKept, fmt.Sprintf("the arguments are %d bytes; at most %d are taken", len(trimmed), maxArgs)
+	case !utf8.Valid(trimmed): // would make unreadable whatever quotes it
+		return notKept, "the arguments are not UTF-8"
 	case trimmed[0] != '{' || !json.Valid(trimmed):
 		return notKept, "the arguments must be a JSON object"
 	case len(trimmed) == len(raw) && !bytes.ContainsAny(raw, " \n\t\r"):
@@ -116,10 +120,10 @@ func clip(s string, n int) string {
 
 // execute plays one step in the episode's world, once more on a rebuilt one if
 // something that was nobody's doing got in the way.
-func (g *Gateway) execute(ctx context.Context, e *episode, s astra.Step) (astra.Result, error) {
+func (g *Gateway) execute(ctx context.Context, e *episode, s astra.Step) (astra.Result, *astra.StepError) {
 	tool, from, err := g.inView(e, s.Tool, s.Turn)
 	if err != nil {
-		return astra.Result{}, err
+		return astra.Result{}, &astra.StepError{Step: s.Index, Fault: astra.FaultGateway, Err: err}
 	}
 	if tool == nil {
 		return astra.Failed(astra.FaultAgent, unknownTool(e, s)), nil
@@ -134,11 +138,14 @@ func (g *Gateway) execute(ctx context.Context, e *episode, s astra.Step) (astra.
 		}
 	}
 	res, err := g.perform(ctx, e, from, tool, s.Args)
-	if err != nil && from.runtime.Pure() && !isReplayError(err) {
-		g.opts.Logger.WarnContext(ctx, "step tried once more", "episode", e.id, "step", s.Index, "tool", s.Tool, "reason", err)
+	if err != nil && mayPass(err, from) {
+		g.opts.Logger.WarnContext(ctx, "step tried once more", "episode", e.id, "step", s.Index, "tool", s.Tool, "reason", Causes(err))
 		res, err = g.perform(ctx, e, from, tool, s.Args)
 	}
-	return res, err
+	if err != nil {
+		return astra.Result{}, &astra.StepError{Step: s.Index, Fault: faultOf(from.runtime), Err: err}
+	}
+	return res, nil
 }
 
 func unknownTool(e *episode, s astra.Step) string {
@@ -221,9 +228,10 @@ func (e *replayError) Error() string {
 	return fmt.Sprintf("step %d, played again, gave another result: %s was %s", e.step, clip(e.replayed, 200), clip(e.recorded, 200))
 }
 
-func isReplayError(err error) bool {
-	_, ok := errors.AsType[*replayError](err)
-	return ok
+// mayPass reports whether trouble is worth a second try, on a rebuilt world.
+func mayPass(err error, l *loaded) bool {
+	_, differs := errors.AsType[*replayError](err)
+	return !differs && l.runtime.Pure()
 }
 
 // rebuild starts a world anew and plays the steps that changed it. What an impure
@@ -265,7 +273,11 @@ func (g *Gateway) world(ctx context.Context, e *episode, from *loaded) (Instance
 	if from == e.arena {
 		w = worldOf(&e.rec.Opened, e.task)
 	}
-	return from.start(ctx, w)
+	inst, err := from.start(ctx, w)
+	if err != nil {
+		return nil, &hiddenError{"the world of arena " + from.Name + " does not start", err}
+	}
+	return inst, nil
 }
 
 // reached reports whether a recorded call got to the tool and left its mark: refused
@@ -290,34 +302,50 @@ func asText(r astra.Result) string {
 	return string(b)
 }
 
-// invalidate ends an episode that something other than the agent broke.
-func (g *Gateway) invalidate(ctx context.Context, e *episode, cause error) error {
-	se := &astra.StepError{Step: len(e.rec.Steps) + 1, Fault: faultOf(cause, e.arena.runtime), Err: cause}
+// invalidate ends an episode that something other than the agent broke. If the store
+// took not even the call, the episode goes on as its log says.
+func (g *Gateway) invalidate(ctx context.Context, e *episode, se *astra.StepError) error {
+	if e.rec == nil {
+		return se
+	}
 	ended := astra.Ended{As: astra.StatusInvalid, Fault: se.Fault, Reason: clip(se.Error(), 2000)}
 	g.count.invalid.Add(1)
-	g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "step", se.Step, "fault", se.Fault, "reason", cause)
+	g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "step", se.Step, "fault", se.Fault, "reason", Causes(se.Err))
 	return errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, se), g.append(ctx, e, Synced, astra.Event{Ended: &ended}))
 }
 
-func faultOf(err error, rt Runtime) astra.Fault {
-	if se, ok := errors.AsType[*astra.StepError](err); ok {
-		return se.Fault
-	}
+// faultOf says whose doing trouble in a runtime was.
+func faultOf(rt Runtime) astra.Fault {
 	if rt.Pure() {
 		return astra.FaultSandbox
 	}
 	return astra.FaultUpstream
 }
 
-// mustBeOpen ends an episode whose time is up and refuses one that is over.
+// mustBeOpen ends an episode whose time is up, or whose last call nobody knows the answer
+// of, and refuses one that is over.
 func (g *Gateway) mustBeOpen(ctx context.Context, e *episode) error {
-	if !e.rec.Over() && g.opts.Now().After(e.rec.Expires) {
-		if err := g.end(ctx, e, astra.StatusExpired, "its time to live ran out"); err != nil {
-			return err
-		}
-	}
 	if e.rec.Over() {
 		return astra.ErrEnded
 	}
-	return nil
+	if err := g.mustBeAnswered(ctx, e); err != nil {
+		return err
+	}
+	if !g.opts.Now().After(e.rec.Expires) {
+		return nil
+	}
+	if err := g.end(ctx, e, astra.StatusExpired, "its time to live ran out"); err != nil {
+		return err
+	}
+	return astra.ErrEnded
+}
+
+// mustBeAnswered ends an episode that waited for an impure tool when its process, or the
+// store, gave up: nobody knows what became of the call.
+func (g *Gateway) mustBeAnswered(ctx context.Context, e *episode) error {
+	p := e.rec.Pending
+	if p == nil {
+		return nil
+	}
+	return g.invalidate(ctx, e, &astra.StepError{Step: p.N, Fault: astra.FaultUpstream, Err: errors.New("the answer of the call was lost; nobody knows what it did")})
 }

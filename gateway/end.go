@@ -13,7 +13,7 @@ import (
 
 // Abort ends an episode without a score. Aborting an ended one is no error.
 func (g *Gateway) Abort(ctx context.Context, id astra.EpisodeID, reason string) error {
-	return g.use(ctx, id, func(e *episode) error {
+	return g.hold(ctx, id, maxQueue, func(e *episode) error {
 		if e.rec.Over() {
 			return nil
 		}
@@ -26,22 +26,20 @@ func (g *Gateway) end(ctx context.Context, e *episode, as astra.Status, reason s
 }
 
 // Sweep ends the episodes whose time is up and forgets keys that ended long enough ago.
-// It runs by itself every second; tests call it with a clock of their own.
+// An episode that is being worked on is left to its next call, or to the next sweep.
+// Sweep runs by itself every second; tests call it with a clock of their own.
 func (g *Gateway) Sweep(ctx context.Context) error {
 	now := g.opts.Now()
+	g.open.forgetEnded(now.Add(-g.opts.KeyGrace))
 	var errs []error
 	for _, id := range g.open.due(now) {
-		err := g.use(ctx, id, func(e *episode) error {
-			if err := g.mustBeOpen(ctx, e); !errors.Is(err, astra.ErrEnded) {
-				return err
-			}
-			return nil
-		})
-		if err != nil {
+		err := g.hold(ctx, id, ifFree, func(e *episode) error { return g.mustBeOpen(ctx, e) })
+		switch {
+		case errors.Is(err, astra.ErrEnded), errors.Is(err, astra.ErrInvalid), errors.Is(err, astra.ErrBusy):
+		case err != nil:
 			errs = append(errs, fmt.Errorf("episode %s: %w", id, err))
 		}
 	}
-	g.open.forgetEnded(now.Add(-g.opts.KeyGrace))
 	return errors.Join(errs...)
 }
 
@@ -75,15 +73,12 @@ func (g *Gateway) recover(ctx context.Context) error {
 }
 
 func (g *Gateway) takeUp(ctx context.Context, id astra.EpisodeID) error {
-	return g.use(ctx, id, func(e *episode) error {
+	return g.hold(ctx, id, maxQueue, func(e *episode) error {
 		if e.rec.Over() {
 			return nil
 		}
 		g.open.add(id, e.rec.KeyHash, e.rec.Expires)
-		if e.rec.Pending != nil {
-			return ignoreInvalid(g.invalidate(ctx, e, &astra.StepError{Step: e.rec.Pending.N, Fault: astra.FaultUpstream, Err: errors.New("astra stopped before the answer came")}))
-		}
-		return nil
+		return ignoreInvalid(g.mustBeAnswered(ctx, e))
 	})
 }
 

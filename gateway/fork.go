@@ -39,7 +39,7 @@ func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest)
 	})
 	if err != nil {
 		for _, o := range forks {
-			err = errors.Join(err, g.Abort(ctx, o.Episode, "its siblings could not be opened"))
+			err = errors.Join(err, g.Abort(context.WithoutCancel(ctx), o.Episode, "its siblings could not be opened"))
 		}
 		return nil, err
 	}
@@ -87,7 +87,11 @@ func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, his
 			return nil, err
 		}
 	}
-	return g.begin(ctx, o, history, world)
+	opening, err := g.begin(ctx, o, history, world)
+	if err != nil && world != nil {
+		world.Close()
+	}
+	return opening, err
 }
 
 // A Replay says what came of playing an episode's log again.
@@ -142,10 +146,15 @@ func (g *Gateway) replaySteps(ctx context.Context, e *episode) error {
 }
 
 func (g *Gateway) replayStep(ctx context.Context, e *episode, s astra.Step) (astra.Result, error) {
-	if string(s.Args) == string(notKept) {
-		return s.Result, nil
+	_, from, err := g.inView(e, s.Tool, s.Turn)
+	if err != nil || string(s.Args) == string(notKept) || from != nil && !from.runtime.Pure() {
+		return s.Result, err // what an impure runtime answered is in the log and is not asked again
 	}
-	return g.execute(ctx, e, s)
+	res, trouble := g.execute(ctx, e, s)
+	if trouble != nil {
+		return res, trouble
+	}
+	return res, nil
 }
 
 func (g *Gateway) replayScore(ctx context.Context, e *episode) error {

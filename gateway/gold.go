@@ -42,11 +42,31 @@ func newGoldCache(g *Gateway) *goldCache {
 
 func (c *goldCache) play(ctx context.Context, l *loaded, t *astra.Task, seed int64) (astra.Play, error) {
 	p := c.entry(goldKey{l.Digest, t.ID, seed})
-	p.once.Do(func() { p.play, p.err = c.g.playGold(ctx, l, t, seed) })
+	p.once.Do(func() {
+		p.err = errors.New("the gold play broke off") // stays if it panics
+		ctx := context.WithoutCancel(ctx)             // others wait for it, too
+		p.play, p.err = c.g.playGold(ctx, l, t, seed)
+		if goldFault(p.err) != astra.FaultVerifier && mayPass(p.err, l) {
+			p.play, p.err = c.g.playGold(ctx, l, t, seed)
+		}
+	})
 	if p.err != nil {
 		c.forget(p) // trouble may pass: the next one tries again
 	}
 	return p.play, p.err
+}
+
+// goldTrouble is what kept the gold calls from being played, and is not their author's doing.
+func goldTrouble(l *loaded, err error) error {
+	return &astra.ScoreError{Fault: faultOf(l.runtime), Err: err}
+}
+
+// goldFault says whose doing it is that gold does not play: its author's, unless there was trouble.
+func goldFault(err error) astra.Fault {
+	if se, ok := errors.AsType[*astra.ScoreError](err); ok {
+		return se.Fault
+	}
+	return astra.FaultVerifier
 }
 
 func (c *goldCache) forget(p *goldPlay) {
@@ -81,7 +101,7 @@ func (g *Gateway) playGold(ctx context.Context, l *loaded, t *astra.Task, seed i
 	}
 	inst, err := l.start(ctx, w)
 	if err != nil {
-		return astra.Play{}, &hiddenError{"the world of the gold play does not start", err}
+		return astra.Play{}, goldTrouble(l, &hiddenError{"the world of the gold play does not start", err})
 	}
 	defer inst.Close()
 	var play astra.Play
@@ -115,7 +135,10 @@ func goldStep(ctx context.Context, l *loaded, inst Instance, c astra.GoldCall, v
 		return astra.Step{}, fmt.Errorf("%s: %w", c.Tool, err)
 	}
 	res, err := run(ctx, inst, tool, args)
-	if err == nil && !res.OK() {
+	switch {
+	case err != nil:
+		err = goldTrouble(l, fmt.Errorf("%s: %w", c.Tool, err))
+	case !res.OK():
 		err = fmt.Errorf("%s: %s", c.Tool, res.Error)
 	}
 	return astra.Step{Tool: c.Tool, Args: args, Result: res}, err
@@ -126,7 +149,10 @@ func withState(ctx context.Context, l *loaded, inst Instance, play astra.Play) (
 		return play, nil
 	}
 	res, err := inst.State(ctx)
-	if err == nil && !res.OK() {
+	switch {
+	case err != nil:
+		err = goldTrouble(l, &hiddenError{"the gold play has no state", err})
+	case !res.OK():
 		err = &hiddenError{"the gold play has no state", errors.New(res.Error)}
 	}
 	play.State = res.Value

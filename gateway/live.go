@@ -10,8 +10,13 @@ import (
 	"github.com/astra-arenas/astra"
 )
 
-// maxWaiting is how many calls may wait for one episode.
-const maxWaiting = 64
+// How many may wait for one episode. Calls leave room for everything else, so that an
+// agent that fills the queue cannot keep its harness from submitting.
+const (
+	maxWaiting = 64             // when a call comes
+	maxQueue   = 4 * maxWaiting // when anything else does
+	ifFree     = 0              // when it is work that comes again
+)
 
 // An episode is what is in memory of one: a cache over its log. Its fields below busy are
 // guarded by busy; refs and place by the liveSet.
@@ -20,9 +25,9 @@ type episode struct {
 	refs  int
 	place *list.Element // in liveSet.idle, when refs is 0
 
-	busy  *semaphore.Weighted // one worker; the others wait in order
-	rec   *astra.Episode      // nil until read from the log
-	arena *loaded
+	busy  *semaphore.Weighted       // one worker; the others wait in order
+	rec   *astra.Episode            // nil until read from the log
+	arena *loaded                   // nil until bound
 	task  *astra.Task               // nil in free play
 	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
 }
@@ -56,9 +61,10 @@ func newLiveSet(max int) *liveSet {
 	return &liveSet{max: max, byID: map[astra.EpisodeID]*episode{}, idle: list.New()}
 }
 
-// acquire returns the episode for the caller alone; it must be released.
-func (s *liveSet) acquire(ctx context.Context, id astra.EpisodeID) (*episode, error) {
-	e, err := s.ref(id)
+// acquire returns the episode for the caller alone; it must be released. If more than
+// waiting wait already, it is astra.ErrBusy.
+func (s *liveSet) acquire(ctx context.Context, id astra.EpisodeID, waiting int) (*episode, error) {
+	e, err := s.ref(id, waiting)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +75,7 @@ func (s *liveSet) acquire(ctx context.Context, id astra.EpisodeID) (*episode, er
 	return e, nil
 }
 
-func (s *liveSet) ref(id astra.EpisodeID) (*episode, error) {
+func (s *liveSet) ref(id astra.EpisodeID, waiting int) (*episode, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -80,7 +86,7 @@ func (s *liveSet) ref(id astra.EpisodeID) (*episode, error) {
 		e = &episode{id: id, busy: semaphore.NewWeighted(1), insts: map[astra.Digest]Instance{}}
 		s.byID[id] = e
 	}
-	if e.refs > maxWaiting {
+	if e.refs > waiting {
 		return nil, astra.ErrBusy
 	}
 	e.refs++
@@ -149,43 +155,63 @@ func (s *liveSet) close() {
 	}
 }
 
-// use works on an episode alone, with its record read. When f returns, an episode that
-// is over leaves memory.
+// use works on an episode alone, with its record read and its arena bound. When f
+// returns, an episode that is over leaves memory.
 func (g *Gateway) use(ctx context.Context, id astra.EpisodeID, f func(*episode) error) error {
-	e, err := g.live.acquire(ctx, id)
+	return g.hold(ctx, id, maxQueue, g.bound(f))
+}
+
+// hold is use for what needs no arena: an episode ends even if its arena is not served.
+func (g *Gateway) hold(ctx context.Context, id astra.EpisodeID, waiting int, f func(*episode) error) error {
+	e, err := g.live.acquire(ctx, id, waiting)
 	if err != nil {
 		return err
 	}
 	defer func() { g.live.release(e, e.rec == nil || e.rec.Over()) }()
-	if e.rec == nil {
-		if err := g.read(ctx, e); err != nil {
+	returned := false
+	defer func() {
+		if !returned { // a panic: nobody knows what it left
+			e.rec = nil
+			e.drop()
+		}
+	}()
+	if err = g.read(ctx, e); err == nil {
+		err = f(e)
+	}
+	returned = true
+	return err
+}
+
+// read folds the log into the record. It may tell of an end whose append was thought to
+// have failed.
+func (g *Gateway) read(ctx context.Context, e *episode) (err error) {
+	if e.rec != nil {
+		return nil
+	}
+	if e.rec, err = g.record(ctx, e.id); err == nil && e.rec.Over() {
+		g.over(e)
+	}
+	return err
+}
+
+func (g *Gateway) bound(f func(*episode) error) func(*episode) error {
+	return func(e *episode) error {
+		if err := g.bind(e); err != nil {
 			return err
 		}
+		return f(e)
 	}
-	return f(e)
 }
 
-// read folds the log into the record.
-func (g *Gateway) read(ctx context.Context, e *episode) error {
-	log, err := g.store.Log(ctx, e.id)
-	if err != nil {
-		return err
+// bind finds the arena and the task that the record names.
+func (g *Gateway) bind(e *episode) (err error) {
+	if e.arena != nil {
+		return nil
 	}
-	rec, err := astra.Replay(log)
-	if err != nil {
-		return err
+	if e.arena, err = g.arenas.exact(e.rec.Digest); err == nil {
+		e.task = e.arena.Arena.Task(e.rec.Task)
 	}
-	return g.adopt(e, rec)
-}
-
-// adopt binds a record to the arena and task that it names.
-func (g *Gateway) adopt(e *episode, rec *astra.Episode) error {
-	arena, err := g.arenas.exact(rec.Digest)
-	if err != nil {
-		return err
-	}
-	e.arena, e.task, e.rec = arena, arena.Arena.Task(rec.Task), rec
-	return nil
+	return err
 }
 
 // append writes events to the log and folds them into the record. An event that is not

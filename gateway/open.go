@@ -40,15 +40,13 @@ func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
 	if err != nil {
 		return nil, err
 	}
-	view, err := g.view(l, task)
-	if err != nil {
-		return nil, err
-	}
 	o, err := g.opened(l, task, &req)
 	if err != nil {
 		return nil, err
 	}
-	o.View = view
+	if o.View, err = g.view(ctx, l, task, o.Seed); err != nil {
+		return nil, err
+	}
 	return g.begin(ctx, o, nil, nil)
 }
 
@@ -85,7 +83,7 @@ func checkRequest(req *OpenRequest, task *astra.Task) error {
 }
 
 // view is what the agent will see: the task's tools, what turns add, and distractors.
-func (g *Gateway) view(l *loaded, task *astra.Task) (astra.View, error) {
+func (g *Gateway) view(ctx context.Context, l *loaded, task *astra.Task, seed int64) (astra.View, error) {
 	v := astra.View{Tools: l.InitialTools(task)}
 	if task == nil {
 		return v, nil
@@ -97,8 +95,9 @@ func (g *Gateway) view(l *loaded, task *astra.Task) (astra.View, error) {
 	for _, name := range v.At(len(task.Turns)) {
 		taken[name] = true
 	}
+	started := map[astra.Digest]bool{l.Digest: true}
 	for _, ref := range task.Distractors {
-		d, err := g.distractor(ref)
+		d, err := g.distractor(ctx, ref, seed, started)
 		if err != nil {
 			return v, fmt.Errorf("task %s: %w", task.ID, err)
 		}
@@ -111,11 +110,21 @@ func (g *Gateway) view(l *loaded, task *astra.Task) (astra.View, error) {
 	return v, nil
 }
 
-func (g *Gateway) distractor(ref string) (astra.Distractor, error) {
+// distractor finds the tool. That its world starts is tried once for each arena now: later
+// it would be the agent's call that finds out, and ends the episode.
+func (g *Gateway) distractor(ctx context.Context, ref string, seed int64, started map[astra.Digest]bool) (astra.Distractor, error) {
 	arena, tool, _ := strings.Cut(ref, "/")
 	l, err := g.arenas.find(arena)
 	if err != nil || l.Tool(tool) == nil {
 		return astra.Distractor{}, refuse("its distractor %s is not served; add the arena %s", ref, arena)
+	}
+	if !started[l.Digest] {
+		inst, err := l.start(ctx, World{Seed: seed, Now: l.Now})
+		if err != nil {
+			return astra.Distractor{}, fmt.Errorf("%w: %w", astra.ErrRefused, &hiddenError{"its distractor " + ref + " cannot be called: the world of arena " + arena + " does not start without a scenario", err})
+		}
+		inst.Close()
+		started[l.Digest] = true
 	}
 	return astra.Distractor{Arena: arena, Tool: tool, Digest: l.Digest}, nil
 }
@@ -164,11 +173,15 @@ func (g *Gateway) begin(ctx context.Context, o astra.Opened, history []astra.Eve
 		return nil, astra.ErrFull
 	}
 	var opening *Opening
+	defer func() {
+		if opening == nil { // a panic, too
+			g.open.forget(o.Episode, o.KeyHash)
+		}
+	}()
 	err := g.enter(ctx, o, history, world, func(e *episode) {
 		opening = &Opening{Episode: o.Episode, Key: key, Arena: e.arena.Ref(), Task: publicTask(e), Expires: o.Expires, Message: e.rec.Turns[len(e.rec.Turns)-1].Prompt}
 	})
 	if err != nil {
-		g.open.forget(o.Episode, o.KeyHash)
 		return nil, err
 	}
 	g.count.opened.Add(1)
@@ -176,7 +189,7 @@ func (g *Gateway) begin(ctx context.Context, o astra.Opened, history []astra.Eve
 }
 
 func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Event, world Instance, then func(*episode)) error {
-	e, err := g.live.acquire(ctx, o.Episode)
+	e, err := g.live.acquire(ctx, o.Episode, ifFree)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,10 @@ func (g *Gateway) Public(ctx context.Context, id astra.EpisodeID) (astra.PublicT
 // peek reads an episode without taking its place in memory.
 func (g *Gateway) peek(ctx context.Context, id astra.EpisodeID) (*episode, error) {
 	e := &episode{id: id}
-	return e, g.read(ctx, e)
+	if err := g.read(ctx, e); err != nil {
+		return e, err
+	}
+	return e, g.bind(e)
 }
 
 func publicTask(e *episode) astra.PublicTask {

@@ -57,7 +57,7 @@ func (g *Gateway) turn(ctx context.Context, e *episode, reply string) (*NextTurn
 }
 
 // Submit ends the agent's part and scores the episode; it waits for queued calls. A
-// repeat with the same answer returns the recorded score. An episode that cannot be
+// repeat with the same answer returns what was recorded. An episode that cannot be
 // judged ends invalid: the error is ErrInvalid and wraps the *astra.ScoreError. Free play
 // ends without a score: nil, nil. Messages must agree with the log: astra.ErrDisagrees.
 func (g *Gateway) Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error) {
@@ -70,8 +70,8 @@ func (g *Gateway) Submit(ctx context.Context, id astra.EpisodeID, s astra.Submit
 }
 
 func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*astra.Score, error) {
-	if e.rec.Score != nil && sameAnswer(e.rec.Submission, &s) {
-		return e.rec.Score, nil
+	if e.rec.Submission != nil && sameAnswer(e.rec.Submission, &s) {
+		return submittedBefore(e.rec)
 	}
 	if err := g.mustBeOpen(ctx, e); err != nil {
 		return nil, err
@@ -91,6 +91,14 @@ func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*a
 		return nil, g.append(ctx, e, Synced, astra.Event{Submitted: &s}, endedAs(astra.StatusAborted, "", "free play has no score"))
 	}
 	return g.settle(ctx, e, &s)
+}
+
+// submittedBefore is what the first Submit answered.
+func submittedBefore(rec *astra.Episode) (*astra.Score, error) {
+	if end := rec.Ended; end != nil && end.As == astra.StatusInvalid {
+		return nil, fmt.Errorf("%w: %w", astra.ErrInvalid, &astra.ScoreError{Fault: end.Fault, Err: errors.New(end.Reason)})
+	}
+	return rec.Score, nil // nil in free play
 }
 
 // settle judges and writes submission and verdict together: one wait for the disk, and
@@ -143,12 +151,12 @@ func (g *Gateway) score(ctx context.Context, e *episode, s *astra.Submitted) (*a
 	}
 	if reads.State {
 		if ev.State, err = g.state(ctx, e); err != nil {
-			return nil, &astra.ScoreError{Fault: faultOf(err, e.arena.runtime), Err: err}
+			return nil, &astra.ScoreError{Fault: faultOf(e.arena.runtime), Err: err}
 		}
 	}
 	if reads.Gold {
 		if ev.Gold, err = g.gold.play(ctx, e.arena, e.task, e.rec.Opened.Seed); err != nil {
-			return nil, &astra.ScoreError{Fault: astra.FaultVerifier, Err: err}
+			return nil, &astra.ScoreError{Fault: goldFault(err), Err: err}
 		}
 	}
 	return g.judge.Score(ctx, ev)
@@ -156,19 +164,20 @@ func (g *Gateway) score(ctx context.Context, e *episode, s *astra.Submitted) (*a
 
 // state is the world at the end, once more on a rebuilt instance if the first try broke.
 func (g *Gateway) state(ctx context.Context, e *episode) (astra.Result, error) {
-	var res astra.Result
-	var err error
-	for range 2 {
-		var inst Instance
-		if inst, err = g.instance(ctx, e, e.arena); err != nil {
-			break
-		}
-		if res, err = inst.State(ctx); err == nil {
-			break
-		}
+	res, err := g.tryState(ctx, e)
+	if err != nil && mayPass(err, e.arena) {
 		e.drop()
+		res, err = g.tryState(ctx, e)
 	}
 	return res, err
+}
+
+func (g *Gateway) tryState(ctx context.Context, e *episode) (astra.Result, error) {
+	inst, err := g.instance(ctx, e, e.arena)
+	if err != nil {
+		return astra.Result{}, err
+	}
+	return inst.State(ctx)
 }
 
 // Rescore judges a scored episode again and appends the result as a new record.
