@@ -1,7 +1,7 @@
 // Bench measures the budgets of DESIGN.md on this machine and prints each as met or
 // missed. Ratios within one run are what is compared; single times are the machine's.
 //
-//	go run ./cmd/bench [-quick] [-only TEXT] [-json]
+//	go run ./cmd/bench [-quick] [-only TEXT] [-json] [-cpuprofile FILE]
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -35,10 +36,21 @@ func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions: a look, not a measurement")
 	only := flag.String("only", "", "only measurements whose name contains this")
 	asJSON := flag.Bool("json", false, "print rows as JSON lines")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err == nil {
+			err = pprof.StartCPUProfile(f)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		defer pprof.StopCPUProfile()
+	}
 	if err := bench(context.Background(), os.Stdout, *quick, *only, *asJSON); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
 	}
 }
 
