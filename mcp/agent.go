@@ -2,7 +2,6 @@ package mcp
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -122,9 +121,6 @@ func (s *Server) call(ctx context.Context, id astra.EpisodeID, c astra.Call) *pr
 // callOf reads a call as the agent sent it: arguments keep their bytes.
 func callOf(r protocol.CallToolRequest) (astra.Call, error) {
 	c := astra.Call{Tool: r.Params.Name, Args: r.Params.RawArguments}
-	if len(c.Args) == 0 || string(c.Args) == "null" {
-		c.Args = json.RawMessage("{}")
-	}
 	if r.Params.Meta == nil {
 		return c, nil
 	}

@@ -213,6 +213,9 @@ func decode(r protocol.CallToolRequest, to any) error {
 	if err != nil {
 		return err
 	}
+	if len(c.Args) == 0 {
+		return nil
+	}
 	d := json.NewDecoder(bytes.NewReader(c.Args))
 	d.DisallowUnknownFields()
 	if err := d.Decode(to); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -109,6 +110,43 @@ func TestWithoutID(t *testing.T) {
 	}
 }
 
+// Calls that arrive together open one episode of free play, not one each.
+func TestFreePlayOpensOnce(t *testing.T) {
+	h := newHouse(t, nil)
+	w := dial(t, h.web.URL+"/arenas/shop/mcp", explorerToken, legacy)
+	var calls sync.WaitGroup
+	for range 16 {
+		calls.Go(func() { w.call("sell", `{"thing":"tea","count":1}`) })
+	}
+	calls.Wait()
+	page, err := h.gateway.List(t.Context(), astra.Query{})
+	must(t, err)
+	if len(page.Episodes) != 1 || page.Episodes[0].Steps != 16 {
+		t.Errorf("%d episodes: %+v", len(page.Episodes), page.Episodes)
+	}
+}
+
+// manyTasks is an arena with more tasks than may be completed at once.
+type manyTasks struct{ Episodes }
+
+func (manyTasks) Tasks(context.Context, string, astra.Split) ([]astra.PublicTask, error) {
+	var tasks []astra.PublicTask
+	for i := range 3 * maxCompletions {
+		tasks = append(tasks, astra.PublicTask{ID: fmt.Sprint("t", i)})
+	}
+	return tasks, nil
+}
+
+func TestManyCompletions(t *testing.T) {
+	s, err := New(manyTasks{}, nil)
+	must(t, err)
+	c, err := completions{&explorers{Server: s, arena: "a@x"}}.complete(t.Context(), protocol.CompleteArgument{Name: "task", Value: "t"}, nil)
+	must(t, err)
+	if len(c.Values) != maxCompletions || c.Total != 3*maxCompletions || !c.HasMore {
+		t.Errorf("%d values of %d, more: %v", len(c.Values), c.Total, c.HasMore)
+	}
+}
+
 func TestLobby(t *testing.T) {
 	h := newHouse(t, nil)
 	bothEras(t, func(t *testing.T, e era) {
@@ -125,6 +163,9 @@ func TestLobby(t *testing.T) {
 		o := w.play("episode_open", `{"arena":"shop","task":"short"}`)
 		if v := w.call("episode_call", fmt.Sprintf(`{"tool":"shelf","args":{"thing":"milk"},"episode_id":%q}`, o.Episode)); v.text() != "S4" {
 			t.Errorf("call = %+v", v)
+		}
+		if v := w.ask("tools/call", `{"name":"arena_search"}`).read(t); !strings.Contains(v.text(), `"total":2`) {
+			t.Errorf("without arguments: %s", v.text())
 		}
 		for args, want := range map[string]string{
 			`{"arena":"none"}`:                   "not found",

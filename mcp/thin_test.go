@@ -1,10 +1,14 @@
 package mcp
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	protocol "github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
 )
 
 // What a plain request is answered must not depend on the way it takes: a request for
@@ -77,6 +81,36 @@ func TestCancelNothingOfOthers(t *testing.T) {
 		q.header.Set("Mcp-Protocol-Version", string(legacy))
 		if cancelsOthers(q) {
 			t.Errorf("%s: a session may cancel its own requests", body)
+		}
+	}
+}
+
+func TestCancelIsKeptOut(t *testing.T) {
+	s, err := New(nil, nil)
+	must(t, err)
+	started, release := make(chan bool), make(chan bool)
+	m := server.NewMCPServer("x", "1", server.WithToolCapabilities(false))
+	m.AddTool(protocol.NewTool("wait"), func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+		started <- true
+		<-release
+		if ctx.Err() != nil {
+			return failed("cancelled"), nil
+		}
+		return protocol.NewToolResultText("waited"), nil
+	})
+	d := s.newDoor(m)
+	web := httptest.NewServer(s.chain(func(*http.Request) (*door, party, error) { return d, party{principal: "p"}, nil }))
+	defer web.Close()
+	for _, params := range []string{`{"name":"wait"}`, `{"name":"wait","_meta":{"progressToken":"full"}}`} {
+		answer := make(chan string)
+		go func() { answer <- dial(t, web.URL, "", modern).ask("tools/call", params).body }()
+		<-started
+		if r := dial(t, web.URL, "", modern).post(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`); r.status != http.StatusAccepted {
+			t.Errorf("a notification: %d", r.status)
+		}
+		release <- true
+		if got := <-answer; !strings.Contains(got, "waited") {
+			t.Errorf("%s: %s", params, got)
 		}
 	}
 }

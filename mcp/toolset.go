@@ -175,8 +175,5 @@ func (x *explorers) episodeCall(ctx context.Context, r protocol.CallToolRequest)
 	if err != nil {
 		return failed(err.Error()), nil
 	}
-	if in.Args == nil {
-		in.Args = json.RawMessage("{}")
-	}
 	return x.callIn(ctx, in.Episode, astra.Call{Tool: in.Tool, Args: in.Args, Key: outer.Key}), nil
 }
