@@ -178,16 +178,40 @@ type door struct {
 	mcp      *server.MCPServer
 	http     *server.StreamableHTTPServer
 	sessions *sessions
+	closed   chan struct{}
 }
 
 func (s *Server) newDoor(m *server.MCPServer) *door {
-	d := &door{mcp: m}
+	d := &door{mcp: m, closed: make(chan struct{})}
 	d.sessions = newSessions(d.dropSession)
 	d.http = server.NewStreamableHTTPServer(m,
 		server.WithSessionIdManagerResolver(d.sessions),
 		server.WithSessionIdleTTL(s.opts.SessionTTL),
 		server.WithStreamableHTTPLogger(s.transportLog))
 	return d
+}
+
+// close ends every session and stream. It is called once.
+func (d *door) close(ctx context.Context) error {
+	close(d.closed)
+	return d.http.Shutdown(ctx)
+}
+
+// whileOpen is the context of a request, which ends with the door if the request is a
+// subscription: the library leaves those to their clients.
+func (d *door) whileOpen(ctx context.Context, h http.Header) (context.Context, context.CancelFunc) {
+	if h.Get(protocol.HeaderMethod) != string(protocol.MethodSubscriptionsListen) {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-d.closed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // serve handles one HTTP request of a known party.
@@ -211,7 +235,9 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, p party) {
 		return
 	}
 	q.reply = newReply(w, q)
-	d.http.Handle(q.reply, &server.HTTPRequest{Method: r.Method, URL: r.URL, Header: r.Header, Body: q.body, Context: withRequest(r.Context(), q)})
+	ctx, cancel := d.whileOpen(withRequest(r.Context(), q), r.Header)
+	defer cancel()
+	d.http.Handle(q.reply, &server.HTTPRequest{Method: r.Method, URL: r.URL, Header: r.Header, Body: q.body, Context: ctx})
 }
 
 // mayUseSession holds GET and DELETE to the caller's own sessions, which the library

@@ -202,8 +202,6 @@ func TestSessionsHammer(t *testing.T) {
 // events reads a stream until do says that it has seen enough.
 func (w *wire) events(ctx context.Context, method, body string, do func(event string) bool) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
 	q, err := http.NewRequestWithContext(ctx, method, w.url, strings.NewReader(body))
 	must(w.t, err)
 	q.Header.Set("Content-Type", "application/json")
@@ -229,10 +227,11 @@ func (w *wire) events(ctx context.Context, method, body string, do func(event st
 	}
 }
 
+const listenMessage = `{"jsonrpc":"2.0","id":"L","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
+
 // list_changed goes to the agent whose turn added tools, and to nobody else.
 func TestToolsAdded(t *testing.T) {
 	h := newHouse(t, nil)
-	listen := `{"jsonrpc":"2.0","id":"L","method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}`
 	bothEras(t, func(t *testing.T, e era) {
 		var streams sync.WaitGroup
 		defer streams.Wait()
@@ -242,7 +241,7 @@ func TestToolsAdded(t *testing.T) {
 			w, heard, ready := dial(t, h.door(key), "", e), make(chan string, 8), make(chan bool)
 			method, body := "GET", ""
 			if e == modern {
-				method, body = "POST", listen
+				method, body = "POST", listenMessage
 			}
 			streams.Go(func() {
 				w.events(ctx, method, body, func(event string) bool {
@@ -272,6 +271,32 @@ func TestToolsAdded(t *testing.T) {
 					t.Errorf("after the turn of episode %d, the agent of %d was told %d times more", i, j, n)
 				}
 			}
+		}
+	})
+}
+
+// Closing the doors ends the streams behind them, or a server would wait for its clients.
+func TestCloseEndsStreams(t *testing.T) {
+	bothEras(t, func(t *testing.T, e era) {
+		h := newHouse(t, nil)
+		w, method, body := dial(t, h.door(h.open("sell-tea").Key), "", e), "GET", ""
+		if e == modern {
+			method, body = "POST", listenMessage
+		}
+		open, ended := make(chan bool), make(chan error)
+		go func() {
+			w.events(t.Context(), method, body, func(event string) bool {
+				if event == "open" && e == legacy || strings.Contains(event, "acknowledged") {
+					close(open)
+				}
+				return false
+			})
+			ended <- t.Context().Err()
+		}()
+		<-open
+		must(t, h.Server.Close(t.Context()))
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 	})
 }

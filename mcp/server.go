@@ -260,5 +260,5 @@ func (x *slot) close(ctx context.Context) error {
 	if x.door == nil {
 		return nil
 	}
-	return x.door.http.Shutdown(ctx)
+	return x.door.close(ctx)
 }
