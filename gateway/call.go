@@ -177,17 +177,41 @@ func (g *Gateway) inView(e *episode, name string, turn int) (*astra.Tool, *loade
 
 // perform calls the tool and holds its result to the schema. An instance that failed or
 // breached a limit is dropped: the next use rebuilds it from the log, which does not know
-// this call.
+// this call. That is too dear to do for every call of an agent that breaches limits again
+// and again, so from the first breach on a copy of the world is kept during each call.
 func (g *Gateway) perform(ctx context.Context, e *episode, from *loaded, tool *astra.Tool, args json.RawMessage) (astra.Result, error) {
 	inst, err := g.instance(ctx, e, from)
 	if err != nil {
 		return astra.Result{}, err
 	}
-	res, err := run(ctx, inst, tool, args)
-	if err != nil || res.Breach {
+	spare, err := e.spare(ctx, from, inst)
+	if err != nil {
 		e.dropOne(from.Digest)
+		return astra.Result{}, err
 	}
+	defer func() {
+		if spare != nil {
+			spare.Close()
+		}
+	}()
+	res, err := run(ctx, inst, tool, args)
+	if err == nil && !res.Breach {
+		return res, nil
+	}
+	e.dropOne(from.Digest)
+	if err == nil && spare != nil {
+		e.insts[from.Digest], spare = spare, nil
+	}
+	e.breached = e.breached || res.Breach
 	return res, err
+}
+
+// spare is a copy of a world before a call that may breach a limit, or nil.
+func (e *episode) spare(ctx context.Context, from *loaded, inst Instance) (Instance, error) {
+	if !e.breached || !from.runtime.Pure() {
+		return nil, nil
+	}
+	return inst.Fork(ctx)
 }
 
 // run is one call in one world: what every play, first or repeated, must do alike.

@@ -30,6 +30,8 @@ type episode struct {
 	arena *loaded                   // nil until bound
 	task  *astra.Task               // nil in free play
 	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
+
+	breached bool // a call went beyond a limit, so the next may, too
 }
 
 // drop releases the instances; the next use rebuilds them from the log.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -144,6 +145,30 @@ func TestStateTrouble(t *testing.T) {
 	rt.trouble.Store(1)
 	if score, err := h.Submit(t.Context(), id, astra.Submitted{}); err != nil || score.Reward != 1 {
 		t.Errorf("Submit = %+v, %v", score, err)
+	}
+}
+
+// An agent that breaches limits again and again does not make every call replay all before it.
+func TestBreachesCostNoRebuildEach(t *testing.T) {
+	h, rt := newTroubled(t, nil)
+	id := h.mustOpen("").Episode
+	const rounds = 10
+	for i := range rounds {
+		if _, err := h.deposit(id, 1); err != nil {
+			t.Fatal(err)
+		}
+		h.want(id, "misbehave", `{"how":"size"}`, "tool: the tool used more than its result size (4096 bytes) (breach)")
+		h.want(id, "balance", `{"account":"ada"}`, fmt.Sprintf(`{"account":"ada","balance":%d}`, 101+i))
+	}
+	if n := rt.waiting.Load(); n > 3*rounds+1 { // one step was played again, after the first breach
+		t.Errorf("%d steps took %d calls", 3*rounds, n)
+	}
+	if r, err := h.Replay(t.Context(), id); err != nil || !r.Same {
+		t.Errorf("Replay = %+v, %v", r, err)
+	}
+	h.down()
+	if n := rt.worlds.Load(); n != 0 {
+		t.Errorf("%d worlds were left", n)
 	}
 }
 
