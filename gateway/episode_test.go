@@ -113,6 +113,39 @@ func TestEviction(t *testing.T) {
 	}
 }
 
+// Large records leave memory, too, and the idle ones alone are counted.
+func TestEvictionBySize(t *testing.T) {
+	h := newHouse(t, &gateway.Options{MaxBytes: 20_000})
+	var ids []astra.EpisodeID
+	for range 6 {
+		ids = append(ids, h.mustOpen("").Episode)
+	}
+	large := json.RawMessage(fmt.Sprintf(`{"account":%q}`, strings.Repeat("x", 3000)))
+	for range 3 {
+		for _, id := range ids {
+			if _, err := h.Call(t.Context(), id, astra.Call{Tool: "balance", Args: large}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if live := h.Stats().Live; live != 1 { // each has three steps of over 6,500 bytes
+		t.Errorf("%d episodes in memory, want 1", live)
+	}
+	for range 3 {
+		for _, id := range ids {
+			if err := h.Abort(t.Context(), id, ""); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for range 4 { // small ones have room again
+		h.mustOpen("")
+	}
+	if live := h.Stats().Live; live != 4 {
+		t.Errorf("%d episodes in memory, want 4", live)
+	}
+}
+
 func TestKeys(t *testing.T) {
 	h := newHouse(t, nil)
 	o := h.mustOpen("read")

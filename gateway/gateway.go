@@ -26,6 +26,7 @@ const (
 	DefaultKeyGrace = 10 * time.Minute
 	DefaultMaxOpen  = 100_000
 	DefaultMaxLive  = 4_096
+	DefaultMaxBytes = 1 << 30
 	sweepEvery      = time.Second
 )
 
@@ -35,6 +36,7 @@ type Options struct {
 	KeyGrace time.Duration    // how long an ended episode's key still answers "over"; default DefaultKeyGrace
 	MaxOpen  int              // open episodes; default DefaultMaxOpen
 	MaxLive  int              // episodes kept in memory; default DefaultMaxLive
+	MaxBytes int64            // of their records; default DefaultMaxBytes
 	Now      func() time.Time // default time.Now
 	Logger   *slog.Logger     // default discards
 }
@@ -48,6 +50,7 @@ func (o *Options) withDefaults() Options {
 	c.KeyGrace = orDefault(c.KeyGrace, DefaultKeyGrace)
 	c.MaxOpen = orDefault(c.MaxOpen, DefaultMaxOpen)
 	c.MaxLive = orDefault(c.MaxLive, DefaultMaxLive)
+	c.MaxBytes = orDefault(c.MaxBytes, DefaultMaxBytes)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -93,7 +96,7 @@ func New(ctx context.Context, st Store, judge Judge, rts []Runtime, opts *Option
 		return nil, err
 	}
 	g.gold = newGoldCache(g)
-	g.live = newLiveSet(g.opts.MaxLive)
+	g.live = newLiveSet(g.opts.MaxLive, g.opts.MaxBytes)
 	if err := g.loadStored(ctx); err != nil {
 		return nil, err
 	}

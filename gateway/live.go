@@ -31,7 +31,8 @@ type episode struct {
 	task  *astra.Task               // nil in free play
 	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
 
-	breached bool // a call went beyond a limit, so the next may, too
+	size     int64 // bytes of the record, about
+	breached bool  // a call went beyond a limit, so the next may, too
 }
 
 // drop releases the instances; the next use rebuilds them from the log.
@@ -49,18 +50,21 @@ func (e *episode) dropOne(d astra.Digest) {
 	}
 }
 
-// A liveSet holds the episodes in memory, at most max of them when all are idle.
+// A liveSet holds the episodes in memory: when all are idle, at most max of them and
+// maxBytes of their records, which agents make as large as limits and budget let them.
 type liveSet struct {
-	max int
+	max      int
+	maxBytes int64
 
 	mu     sync.Mutex
 	byID   map[astra.EpisodeID]*episode
 	idle   *list.List // of *episode, least recently used first
+	bytes  int64      // of the idle ones
 	closed bool
 }
 
-func newLiveSet(max int) *liveSet {
-	return &liveSet{max: max, byID: map[astra.EpisodeID]*episode{}, idle: list.New()}
+func newLiveSet(max int, maxBytes int64) *liveSet {
+	return &liveSet{max: max, maxBytes: maxBytes, byID: map[astra.EpisodeID]*episode{}, idle: list.New()}
 }
 
 // acquire returns the episode for the caller alone; it must be released. If more than
@@ -92,11 +96,17 @@ func (s *liveSet) ref(id astra.EpisodeID, waiting int) (*episode, error) {
 		return nil, astra.ErrBusy
 	}
 	e.refs++
+	s.wake(e)
+	return e, nil
+}
+
+// wake takes an episode out of the idle ones, if it is among them.
+func (s *liveSet) wake(e *episode) {
 	if e.place != nil {
 		s.idle.Remove(e.place)
 		e.place = nil
+		s.bytes -= e.size
 	}
-	return e, nil
 }
 
 // release gives the episode back; forget takes it out of memory once nobody waits.
@@ -117,9 +127,10 @@ func (s *liveSet) unref(e *episode, forget bool) {
 		return
 	}
 	e.place = s.idle.PushBack(e)
-	for s.idle.Len() > 0 && len(s.byID) > s.max {
-		old := s.idle.Remove(s.idle.Front()).(*episode)
-		old.place = nil
+	s.bytes += e.size
+	for s.idle.Len() > 0 && (len(s.byID) > s.max || s.bytes > s.maxBytes) {
+		old := s.idle.Front().Value.(*episode)
+		s.wake(old)
 		s.remove(old)
 	}
 }
@@ -143,10 +154,7 @@ func (s *liveSet) close() {
 	var all []*episode
 	for _, e := range s.byID {
 		e.refs++
-		if e.place != nil {
-			s.idle.Remove(e.place)
-			e.place = nil
-		}
+		s.wake(e)
 		all = append(all, e)
 	}
 	s.mu.Unlock()
@@ -190,10 +198,22 @@ func (g *Gateway) read(ctx context.Context, e *episode) (err error) {
 	if e.rec != nil {
 		return nil
 	}
-	if e.rec, err = g.record(ctx, e.id); err == nil && e.rec.Over() {
+	if e.rec, err = g.record(ctx, e.id); err != nil {
+		return err
+	}
+	e.size = 0
+	for _, s := range e.rec.Steps {
+		e.size += stepSize(&s)
+	}
+	if e.rec.Over() {
 		g.over(e)
 	}
-	return err
+	return nil
+}
+
+// stepSize is what a step takes in memory, about.
+func stepSize(s *astra.Step) int64 {
+	return int64(512 + len(s.Args) + len(s.Result.Value) + len(s.Result.Error) + len(s.Result.Log))
 }
 
 func (g *Gateway) bound(f func(*episode) error) func(*episode) error {
@@ -230,6 +250,9 @@ func (g *Gateway) append(ctx context.Context, e *episode, sync Sync, events ...a
 	for _, ev := range events {
 		if err := e.rec.Fold(ev); err != nil {
 			return err
+		}
+		if ev.Called != nil {
+			e.size += stepSize(ev.Called)
 		}
 	}
 	if e.rec.Over() {
