@@ -358,7 +358,8 @@ func (g *Gateway) mustBeOpen(ctx context.Context, e *episode) error {
 	if !g.opts.Now().After(e.rec.Expires) {
 		return nil
 	}
-	if err := g.end(ctx, e, astra.StatusExpired, "its time to live ran out"); err != nil {
+	// Not synced: after a loss of power the time is still up, and a sweep may end thousands.
+	if err := g.append(ctx, e, Handed, endedAs(astra.StatusExpired, "", "its time to live ran out")); err != nil {
 		return err
 	}
 	return astra.ErrEnded

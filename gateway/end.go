@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,12 +18,8 @@ func (g *Gateway) Abort(ctx context.Context, id astra.EpisodeID, reason string) 
 		if e.rec.Over() {
 			return nil
 		}
-		return g.end(ctx, e, astra.StatusAborted, reason)
+		return g.append(ctx, e, Synced, endedAs(astra.StatusAborted, "", clip(reason, 2000)))
 	})
-}
-
-func (g *Gateway) end(ctx context.Context, e *episode, as astra.Status, reason string) error {
-	return g.append(ctx, e, Synced, endedAs(as, "", clip(reason, 2000)))
 }
 
 // Sweep ends the episodes whose time is up and forgets keys that ended long enough ago.
@@ -195,7 +192,7 @@ func (o *openSet) forgetEnded(before time.Time) {
 		delete(o.keys, o.ended[n].keyHash)
 		n++
 	}
-	o.ended = append(o.ended[:0:0], o.ended[n:]...)
+	o.ended = slices.Delete(o.ended, 0, n) // in place: there may be hundreds of thousands
 }
 
 // due lists the episodes whose time is up.

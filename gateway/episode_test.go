@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -359,5 +360,59 @@ func TestHammer(t *testing.T) {
 		if r, err := h.Replay(t.Context(), id); err != nil || !r.Same {
 			t.Errorf("Replay = %+v, %v", r, err)
 		}
+	}
+}
+
+// Close while everything is going on: what was answered is in the log, nothing is invalid,
+// and no world is left.
+func TestCloseUnderLoad(t *testing.T) {
+	rt := newGated()
+	close(rt.gate)
+	h := newHouseOn(t, &gateway.Options{MaxLive: 3}, rt)
+	var mu sync.Mutex
+	steps := map[astra.EpisodeID]int{} // answered
+	var answered atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				o, err := h.Open(t.Context(), gateway.OpenRequest{Arena: "bank", Task: "pay"})
+				if err != nil {
+					return
+				}
+				n := 0
+				for range 3 {
+					if _, err := h.deposit(o.Episode, 1); err == nil {
+						n++
+						answered.Add(1)
+					}
+				}
+				mu.Lock()
+				steps[o.Episode] = n
+				mu.Unlock()
+				h.Fork(t.Context(), o.Episode, gateway.ForkRequest{N: 2})
+				wg.Go(func() { h.Replay(t.Context(), o.Episode) })
+				if _, err := h.Submit(t.Context(), o.Episode, astra.Submitted{}); errors.Is(err, astra.ErrInvalid) {
+					t.Errorf("Submit: %v", err)
+				}
+			}
+		})
+	}
+	for answered.Load() < 100 {
+		runtime.Gosched()
+	}
+	if err := h.Gateway.Close(); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+	h.restart()
+	for id, n := range steps {
+		if e, err := h.Episode(t.Context(), id); err != nil || len(e.Steps) != n || e.Status == astra.StatusInvalid {
+			t.Errorf("%d steps of %d, %v", len(e.Steps), n, err)
+		}
+	}
+	h.down()
+	if n := rt.worlds.Load(); n != 0 {
+		t.Errorf("%d worlds were left", n)
 	}
 }
