@@ -107,7 +107,7 @@ func (r *arenas) exact(d astra.Digest) (*loaded, error) {
 	if l := r.byDigest[d]; l != nil {
 		return l, nil
 	}
-	return nil, fmt.Errorf("arena %s: %w", d, astra.ErrNotFound)
+	return nil, fmt.Errorf("arena %s is not served any more, add it again: %w", d, astra.ErrNotFound)
 }
 
 func (r *arenas) newest() []*loaded {

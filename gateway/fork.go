@@ -53,7 +53,7 @@ func (g *Gateway) history(ctx context.Context, e *episode, want *int) ([]astra.E
 		at = *want
 	}
 	if at < 0 || at > len(e.rec.Steps) {
-		return nil, 0, refuse("the episode has %d steps", len(e.rec.Steps))
+		return nil, 0, refuse("a fork is made at 0 to %d, the steps of the episode", len(e.rec.Steps))
 	}
 	log, err := g.store.Log(ctx, e.id)
 	if err != nil {

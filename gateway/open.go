@@ -189,7 +189,7 @@ func (g *Gateway) begin(ctx context.Context, o astra.Opened, history []astra.Eve
 }
 
 func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Event, world Instance, then func(*episode)) error {
-	e, err := g.live.acquire(ctx, o.Episode, ifFree)
+	e, err := g.live.acquire(ctx, o.Episode, maxQueue)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/astra-arenas/astra"
 )
@@ -83,7 +84,7 @@ func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*a
 		return nil, refuse("messages are at most %d bytes", maxMessages)
 	}
 	if len(s.Messages) > 0 {
-		if err := astra.Agree(e.rec, s.Messages); err != nil {
+		if err := astra.Agree(withRefusals(e.rec), s.Messages); err != nil {
 			return nil, err
 		}
 	}
@@ -91,6 +92,16 @@ func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*a
 		return nil, g.append(ctx, e, Synced, astra.Event{Submitted: &s}, endedAs(astra.StatusAborted, "", "free play has no score"))
 	}
 	return g.settle(ctx, e, &s)
+}
+
+// withRefusals is the record as messages may tell it: of more refused calls than were logged.
+func withRefusals(rec *astra.Episode) *astra.Episode {
+	if rec.Refused < maxRefusedLogs {
+		return rec
+	}
+	told := *rec
+	told.Refused = math.MaxInt
+	return &told
 }
 
 // submittedBefore is what the first Submit answered.

@@ -311,6 +311,34 @@ func TestEndWithoutWord(t *testing.T) {
 	}
 }
 
+// A harness that tells of every call it saw refused is believed, though not every refusal
+// is logged.
+func TestMessagesTellOfManyRefusals(t *testing.T) {
+	h := newHouse(t, nil)
+	id := h.mustOpen("short").Episode
+	var messages []map[string]any
+	for i := range 80 {
+		call := fmt.Sprintf("c%d", i)
+		content := "the call budget is spent"
+		if step, err := h.deposit(id, 5); err == nil {
+			content = step.Result.Text()
+		} else if !errors.Is(err, astra.ErrBudget) {
+			t.Fatal(err)
+		}
+		function := map[string]any{"name": "deposit", "arguments": `{"account":"ada","amount":5}`}
+		messages = append(messages,
+			map[string]any{"role": "assistant", "tool_calls": []any{map[string]any{"id": call, "type": "function", "function": function}}},
+			map[string]any{"role": "tool", "tool_call_id": call, "content": content})
+	}
+	raw, err := json.Marshal(messages)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Submit(t.Context(), id, astra.Submitted{Messages: raw}); err != nil {
+		t.Error(err)
+	}
+}
+
 // A repeat is known whatever its tool was called, and a key that the log cannot keep is refused.
 func TestOddRepeats(t *testing.T) {
 	h := newHouse(t, nil)
