@@ -332,7 +332,7 @@ func TestRescore(t *testing.T) {
 
 // Everything at once, for the race detector.
 func TestHammer(t *testing.T) {
-	h := newHouse(t, &gateway.Options{MaxLive: 3})
+	h := newHouse(t, &gateway.Options{MaxLive: 3, MaxBytes: 20_000})
 	var ids []astra.EpisodeID
 	for range 6 {
 		ids = append(ids, h.mustOpen("read").Episode)
