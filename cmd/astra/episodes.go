@@ -22,7 +22,7 @@ func (a *app) episodesCommand() *cobra.Command {
 	flags.StringVar((*string)(&q.Status), "status", "", "only of this `STATUS`: open, submitted, scored, expired, aborted or invalid")
 	flags.IntVar(&q.Limit, "limit", 50, "how many at most; 0 is all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return a.with(cmd.Context(), func(f *follower) error {
+		return a.look(cmd.Context(), func(f *follower) error {
 			list, err := listEpisodes(cmd.Context(), f, q)
 			if err != nil {
 				return err

@@ -37,7 +37,7 @@ first. Practice, eval and invalid episodes are never written.`,
 		if !(least >= 0 && least <= 1) {
 			return &problem{err: errors.New("--min-reward wants a number from 0 to 1"), code: 2}
 		}
-		return a.with(cmd.Context(), func(f *follower) error { return a.exportSFT(cmd.Context(), f, q, least, out) })
+		return a.look(cmd.Context(), func(f *follower) error { return a.exportSFT(cmd.Context(), f, q, least, out) })
 	}
 	return cmd
 }

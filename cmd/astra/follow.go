@@ -5,8 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -32,6 +35,14 @@ func (a *app) with(ctx context.Context, do func(*follower) error) error {
 		return err
 	}
 	return errors.Join(do(f), f.close())
+}
+
+// look is with for commands that only read: where there is no store they make none.
+func (a *app) look(ctx context.Context, do func(*follower) error) error {
+	if _, err := os.Stat(filepath.Join(a.config.Dir, "db")); errors.Is(err, fs.ErrNotExist) {
+		return failf("`astra run` and `astra serve` make one; --dir names another.", "there is no store at %s", a.config.Dir)
+	}
+	return a.with(ctx, do)
 }
 
 // connect returns the link, or a new one if stale is the one there is. A link to a house

@@ -27,7 +27,8 @@ func Main() int {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
-		cancel(errInterrupted) // commands finish what they are doing
+		fmt.Fprintln(os.Stderr, "astra: finishing what runs; ^C again ends at once")
+		cancel(errInterrupted)
 		<-signals
 		os.Exit(130)
 	}()

@@ -30,7 +30,7 @@ validated first; ` + "`astra check`" + ` does more.`,
 		if a.json {
 			return a.printJSON(map[string]any{"arena": arena.Name, "version": arena.Version, "digest": arena.Digest, "file": out})
 		}
-		a.printf("%s  %s %s  %s\n", out, arena.Name, arena.Version, arena.Digest)
+		a.printf("%s  %s %s  %s\n", out, arena.Name, plain(arena.Version), arena.Digest)
 		return nil
 	}
 	return a.wantsJSON(cmd)

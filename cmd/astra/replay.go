@@ -12,7 +12,7 @@ func (a *app) replayCommand() *cobra.Command {
 every result, and the reward. Exit code 1: it does not.`,
 		Example: "  astra replay ep-abcdefgh"}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.with(cmd.Context(), func(f *follower) error {
+		return a.look(cmd.Context(), func(f *follower) error {
 			r, err := f.Replay(cmd.Context(), astra.EpisodeID(args[0]))
 			if err != nil {
 				return err

@@ -70,7 +70,6 @@ func (a *app) serve(ctx context.Context, h *house) error {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
-		a.note("astra: finishing what runs; ^C again ends at once")
 		return nil
 	}
 }

@@ -17,7 +17,7 @@ is in the arena directories, unchanged, the deciding text of each verifier is sh
 		Example: "  astra show ep-abcdefgh\n  astra show ep-abcdefgh --full\n  astra show ep-abcdefgh --json | jq .score"}
 	cmd.Flags().BoolVar(&full, "full", false, "do not shorten arguments and results")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return a.with(cmd.Context(), func(f *follower) error {
+		return a.look(cmd.Context(), func(f *follower) error {
 			ep, err := f.Episode(cmd.Context(), astra.EpisodeID(args[0]))
 			if err != nil {
 				return err

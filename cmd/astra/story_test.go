@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -214,7 +215,8 @@ func (x *player) call(ts *testscript.TestScript, args []string) {
 }
 
 // model serves OpenAI's chat protocol to whoever has the key that ASTRA_API_KEY has now. A
-// message that begins with { is a tool call, {"name": …, "arguments": {…}}; any other is text.
+// message that begins with { is a tool call, {"name": …, "arguments": {…}}; "(silence)" is
+// none at all; any other is text.
 func model(ts *testscript.TestScript, _ bool, says []string) {
 	var messages []map[string]any
 	for i, say := range says {
@@ -233,14 +235,20 @@ func model(ts *testscript.TestScript, _ bool, says []string) {
 	key := "Bearer " + ts.Getenv("ASTRA_API_KEY")
 	var next atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // else the server does not notice a client that went away
 		w.Header().Set("Content-Type", "application/json")
 		if r.Header.Get("Authorization") != key {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprintf(w, `{"error":{"message":"the key %s is wrong"}}`, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
 			return
 		}
+		message := messages[int(next.Add(1)-1)%len(messages)]
+		if message["content"] == "(silence)" {
+			<-r.Context().Done()
+			return
+		}
 		_ = json.NewEncoder(w).Encode(map[string]any{"id": "c", "object": "chat.completion", "created": 1, "model": "story",
-			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": messages[int(next.Add(1)-1)%len(messages)]}}})
+			"choices": []any{map[string]any{"index": 0, "finish_reason": "stop", "message": message}}})
 	}))
 	ts.Defer(s.Close)
 	ts.Setenv("MODEL", s.URL+"/v1")
