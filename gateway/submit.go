@@ -30,10 +30,13 @@ func (g *Gateway) Turn(ctx context.Context, id astra.EpisodeID, reply string) (*
 		next, err = g.turn(ctx, e, reply)
 		return err
 	})
-	if err == nil && len(next.ToolsAdded) > 0 && g.onToolsAdded != nil {
+	if err != nil {
+		return nil, err
+	}
+	if len(next.ToolsAdded) > 0 && g.onToolsAdded != nil {
 		g.onToolsAdded(id)
 	}
-	return next, err
+	return next, nil
 }
 
 func (g *Gateway) turn(ctx context.Context, e *episode, reply string) (*NextTurn, error) {

@@ -119,6 +119,24 @@ func TestGoldOutlivesItsCaller(t *testing.T) {
 	}
 }
 
+// Episodes that are submitted together share one gold play.
+func TestGoldIsPlayedOnce(t *testing.T) {
+	h, rt := newTroubled(t, nil)
+	var wg sync.WaitGroup
+	for range 16 {
+		id := h.mustOpen("pay").Episode
+		wg.Go(func() {
+			if score, err := h.Submit(t.Context(), id, astra.Submitted{}); err != nil || score.Reward != 0 {
+				t.Errorf("Submit = %+v, %v", score, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := rt.waiting.Load(); n != 2 {
+		t.Errorf("the two gold calls took %d calls", n)
+	}
+}
+
 // Trouble in a gold play is tried once more, and is not blamed on its author.
 func TestGoldTrouble(t *testing.T) {
 	h, rt := newTroubled(t, nil)
@@ -293,6 +311,20 @@ func TestExpiryWithoutArena(t *testing.T) {
 		t.Errorf("Sweep: %v", err)
 	}
 	h.status(ids[1], astra.StatusExpired, "")
+}
+
+// A turn that is not in the log was not handed out.
+func TestStoreTroubleInTurn(t *testing.T) {
+	h := newHouse(t, nil)
+	id := h.mustOpen("pay").Episode
+	h.failing.fail.Store(true)
+	if next, err := h.Turn(t.Context(), id, "250"); err == nil || next != nil {
+		t.Errorf("Turn = %+v, %v; want no message, and an error", next, err)
+	}
+	h.failing.fail.Store(false)
+	if next, err := h.Turn(t.Context(), id, "250"); err != nil || next.Turn != 2 {
+		t.Errorf("Turn = %+v, %v", next, err)
+	}
 }
 
 // An end that reached the log, though the store did not say so, is an end.
