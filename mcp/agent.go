@@ -34,7 +34,9 @@ func (s *Server) newAgentDoor(a astra.PublicArena) (*door, error) {
 	hooks.AddOnError(s.unknownTool)
 	s.addEpisodePrompt(m)
 	s.addEpisodeResource(m)
-	return s.newDoor(m), nil
+	d := s.newDoor(m)
+	d.direct, d.meta = s.callDirect, serverMeta("astra/"+a.Name, s.opts.Version, orName(a.Title, a.Name))
+	return d, nil
 }
 
 // filter is the one filter that both list and call obey.
@@ -58,7 +60,7 @@ func (s *Server) listTools(ctx context.Context, id astra.EpisodeID) []protocol.T
 	if err != nil {
 		s.log.ErrorContext(ctx, "no view", "episode", id, "error", err)
 	}
-	modern := server.IsModernRequest(ctx)
+	modern := isModern(ctx)
 	tools := make([]protocol.Tool, len(view))
 	for i, t := range view {
 		tools[i] = present(t, modern)

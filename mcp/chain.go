@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/astra-arenas/astra"
 	protocol "github.com/mark3labs/mcp-go/mcp"
@@ -137,6 +138,7 @@ type request struct {
 	reply   *reply      // nil over stdio
 	process *session    // the stdio process; nil over HTTP
 	body    []byte
+	modern  bool      // of the era without sessions, if the library does not say so
 	calling string    // the tool that tools/call names; "" for every other method
 	fail    *rpcError // set by a handler: answer this instead
 }
@@ -159,7 +161,7 @@ func (q *request) session(ctx context.Context) *session {
 	if q.process != nil {
 		return q.process
 	}
-	if server.IsModernRequest(ctx) {
+	if isModern(ctx) {
 		return nil
 	}
 	return q.door.sessions.find(q.header.Get(server.HeaderKeySessionID), q.principal)
@@ -173,16 +175,27 @@ func (q *request) id() json.RawMessage {
 	return m.ID
 }
 
+// isModern reports whether the request being handled is of the era without sessions.
+func isModern(ctx context.Context) bool {
+	if q := requestFrom(ctx); q != nil && q.modern {
+		return true
+	}
+	return server.IsModernRequest(ctx)
+}
+
 // A door is an MCP server and the transport that serves it.
 type door struct {
 	mcp      *server.MCPServer
 	http     *server.StreamableHTTPServer
 	sessions *sessions
+	ttl      time.Duration   // of idle sessions
+	direct   caller          // nil: every call is the library's
+	meta     json.RawMessage // of results, where direct is set
 	closed   chan struct{}
 }
 
 func (s *Server) newDoor(m *server.MCPServer) *door {
-	d := &door{mcp: m, closed: make(chan struct{})}
+	d := &door{mcp: m, ttl: s.opts.SessionTTL, closed: make(chan struct{})}
 	d.sessions = newSessions(d.dropSession)
 	d.http = server.NewStreamableHTTPServer(m,
 		server.WithSessionIdManagerResolver(d.sessions),
@@ -233,6 +246,9 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, p party) {
 	} else if !d.mayUseSession(q) {
 		http.Error(w, "Invalid session ID", http.StatusNotFound)
 		return
+	}
+	if x := d.sessions.find(r.Header.Get(server.HeaderKeySessionID), q.principal); x != nil {
+		x.pass(time.Now())
 	}
 	q.reply = newReply(w, q)
 	ctx, cancel := d.whileOpen(withRequest(r.Context(), q), r.Header)

@@ -75,7 +75,7 @@ func (x *explorers) newServer(name, title, instructions string, tools []explorer
 		server.WithResourceCompletionProvider(completion),
 		server.WithHooks(hooks),
 		server.WithToolFilter(func(ctx context.Context, _ []protocol.Tool) []protocol.Tool {
-			if server.IsModernRequest(ctx) {
+			if isModern(ctx) {
 				return modern
 			}
 			return legacy

@@ -6,7 +6,6 @@ import (
 
 	"github.com/astra-arenas/astra"
 	protocol "github.com/mark3labs/mcp-go/mcp"
-	"github.com/mark3labs/mcp-go/server"
 )
 
 func failed(text string) *protocol.CallToolResult {
@@ -31,7 +30,7 @@ func valueResult(ctx context.Context, value json.RawMessage) *protocol.CallToolR
 	if value[0] == '"' {
 		_ = json.Unmarshal(value, &text) // the gateway made it JSON
 	}
-	if value[0] != '{' && !server.IsModernRequest(ctx) {
+	if value[0] != '{' && !isModern(ctx) {
 		value = json.RawMessage(`{"result":` + string(value) + `}`)
 	}
 	return &protocol.CallToolResult{Content: []protocol.Content{protocol.NewTextContent(text)}, RawStructuredContent: value}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/mark3labs/mcp-go/server"
@@ -35,8 +36,21 @@ type session struct {
 	owner   string
 	opening sync.Mutex // held while free play is opened for want of an episode
 
-	mu   sync.Mutex
-	last astra.EpisodeID // the episode opened last, in whose stead no id need be given
+	mu     sync.Mutex
+	last   astra.EpisodeID // the episode opened last, in whose stead no id need be given
+	passed time.Time       // when the library last saw a request of it
+}
+
+func (s *session) pass(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = now
+}
+
+func (s *session) passedSince(t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passed.After(t)
 }
 
 func (s *session) lastOpened() astra.EpisodeID {
@@ -75,7 +89,7 @@ func (s *sessions) open(owner string) string {
 		s.mu.Unlock()
 		return ""
 	}
-	s.byID[id] = &session{owner: owner}
+	s.byID[id] = &session{owner: owner, passed: time.Now()}
 	s.ofOwner[owner] = append(s.ofOwner[owner], id)
 	s.mu.Unlock()
 	if crowded != "" {

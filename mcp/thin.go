@@ -9,60 +9,80 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// A plain request is one that can only be answered by one JSON message, so that it needs
-// none of the library's transport: no stream, no session, no goroutine. In the era without
-// sessions that is every tools/call that asks for neither progress nor log messages: the
-// server may send nothing else. It is the hot path, and twice as fast this way.
+// A plain request is a tools/call that can only be answered by one JSON message: it asks
+// for neither progress nor log messages, so the server may send nothing else. It is the hot
+// path, and needs none of the library's transport: no stream, no goroutine.
 //
 // Whatever is unusual about a request, errors included, is left to the library.
 type plain struct {
-	ID     json.RawMessage `json:"id"`
-	Method string          `json:"method"`
-	Params struct {
-		Name string `json:"name"`
-		Meta struct {
-			Version  string          `json:"io.modelcontextprotocol/protocolVersion"`
-			LogLevel json.RawMessage `json:"io.modelcontextprotocol/logLevel"`
-			Progress json.RawMessage `json:"progressToken"`
+	JSONRPC string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Method  string          `json:"method"`
+	Params  struct {
+		Name      string          `json:"name"`
+		Arguments json.RawMessage `json:"arguments"`
+		Task      json.RawMessage `json:"task"`
+		Inputs    json.RawMessage `json:"inputResponses"`
+		State     json.RawMessage `json:"requestState"`
+		Meta      struct {
+			Version      string          `json:"io.modelcontextprotocol/protocolVersion"`
+			Capabilities json.RawMessage `json:"io.modelcontextprotocol/clientCapabilities"`
+			LogLevel     json.RawMessage `json:"io.modelcontextprotocol/logLevel"`
+			Progress     json.RawMessage `json:"progressToken"`
+			Key          json.RawMessage `json:"dev.astra/idempotencyKey"`
 		} `json:"_meta"`
 	} `json:"params"`
 }
 
 // servePlain answers a plain request and reports whether it was one.
 func (d *door) servePlain(w http.ResponseWriter, r *http.Request, q *request) bool {
-	if !modernCall(r.Header) {
+	h := r.Header
+	if h.Get("Content-Type") != "application/json" || h.Get(protocol.HeaderLastEventID) != "" {
+		return false
+	}
+	q.modern = h.Get(protocol.HeaderProtocolVersion) == protocol.ProtocolVersion20260728
+	if q.modern && h.Get(protocol.HeaderMethod) != string(protocol.MethodToolsCall) {
 		return false
 	}
 	var p plain
-	if json.Unmarshal(q.body, &p) != nil || !p.matches(r.Header) || d.readsHeaders(p.Params.Name) {
+	if json.Unmarshal(q.body, &p) != nil || !p.isCall() {
 		return false
 	}
+	if !q.modern {
+		return d.mayShortcut(q) && d.serveDirect(w, r, q, &p)
+	}
+	if !p.matches(h) || d.readsHeaders(p.Params.Name) {
+		return false
+	}
+	return d.serveDirect(w, r, q, &p) || d.serveThin(w, r, q, &p)
+}
+
+func (p *plain) isCall() bool {
+	return len(p.ID) > 0 && p.ID[0] != 'n' && p.Method == string(protocol.MethodToolsCall) && p.Params.Name != "" &&
+		p.Params.Meta.LogLevel == nil && p.Params.Meta.Progress == nil
+}
+
+// matches holds a message of the era without sessions to its headers.
+func (p *plain) matches(h http.Header) bool {
+	return p.Params.Name == h.Get(protocol.HeaderName) && p.Params.Meta.Version == protocol.ProtocolVersion20260728
+}
+
+// serveThin has the library handle the message without its transport.
+func (d *door) serveThin(w http.ResponseWriter, r *http.Request, q *request, p *plain) bool {
 	ctx := d.mcp.WithContext(withRequest(r.Context(), q), quiet{})
 	message := d.mcp.HandleMessage(ctx, q.body)
 	if q.fail != nil {
 		q.fail.write(w, p.ID)
 		return true
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(statusOf(message))
-	_ = json.NewEncoder(w).Encode(message) // the client is gone if this fails
+	writeMessage(w, statusOf(message), message)
 	return true
 }
 
-// modernCall reports whether the headers are those of a tools/call of the era without
-// sessions.
-func modernCall(h http.Header) bool {
-	return h.Get(protocol.HeaderProtocolVersion) == protocol.ProtocolVersion20260728 &&
-		h.Get(protocol.HeaderMethod) == string(protocol.MethodToolsCall) &&
-		h.Get("Content-Type") == "application/json" && h.Get(protocol.HeaderLastEventID) == ""
-}
-
-// matches holds the message to its headers, and to what makes it plain.
-func (p *plain) matches(h http.Header) bool {
-	return len(p.ID) > 0 && p.ID[0] != 'n' && p.Method == string(protocol.MethodToolsCall) &&
-		p.Params.Name != "" && p.Params.Name == h.Get(protocol.HeaderName) &&
-		p.Params.Meta.Version == protocol.ProtocolVersion20260728 &&
-		p.Params.Meta.LogLevel == nil && p.Params.Meta.Progress == nil
+func writeMessage(w http.ResponseWriter, status int, message any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(message) // the client is gone if this fails
 }
 
 // readsHeaders reports whether a tool's arguments must agree with headers. The library

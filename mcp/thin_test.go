@@ -2,10 +2,12 @@ package mcp
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	protocol "github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -16,19 +18,36 @@ import (
 func TestPlainIsTheSame(t *testing.T) {
 	h := newHouse(t, nil)
 	for _, call := range []string{
-		`"name":"stock","arguments":{"thing":"tea"}`, `"name":"all"`, `"name":"stock","arguments":[]`, `"name":"stock","arguments":{"thing":"gin"}`,
+		`"name":"stock","arguments":{"thing":"tea"}`, `"name":"all"`, `"name":"all","arguments":{"<&>":1}`, `"name":"stock","arguments":[]`, `"name":"stock","arguments":{"thing":"gin"}`,
 		`"name":"no_such","arguments":{}`, `"name":"sell","arguments":{"thing":"tea"}`, `"name":"stock","arguments":7`,
 	} {
-		var bodies, types [2]string
-		var statuses [2]int
-		for i, token := range []string{"", `"_meta":{"progressToken":"p"},`} {
-			w := dial(t, h.door(h.open("sell-tea").Key), "", modern)
-			r := w.ask("tools/call", `{`+token+call+`}`)
-			bodies[i], types[i], statuses[i] = r.body, r.header.Get("Content-Type"), r.status
+		for _, e := range []era{legacy, modern} {
+			plain, full := h.answer(e, `{`+call+`}`), h.answer(e, `{"_meta":{"progressToken":"p"},`+call+`}`)
+			if plain != full {
+				t.Errorf("%s, %s:\nplain %s\nfull  %s", call, e, plain, full)
+			}
 		}
-		if bodies[0] != bodies[1] || types[0] != types[1] || statuses[0] != statuses[1] {
-			t.Errorf("%s:\nplain %d %s %s\nfull  %d %s %s", call, statuses[0], types[0], bodies[0], statuses[1], types[1], bodies[1])
-		}
+	}
+}
+
+// answer is what an agent in a fresh episode gets for a call.
+func (h *house) answer(e era, params string) string {
+	w := dial(h.t, h.door(h.open("sell-tea").Key), "", e)
+	r := w.ask("tools/call", params)
+	return fmt.Sprintf("%d %s %s", r.status, r.header.Get("Content-Type"), r.body)
+}
+
+// A session whose calls all take the short cut passes through the library often enough
+// not to end as idle.
+func TestShortcutKeepsSession(t *testing.T) {
+	now := time.Now()
+	x := new(session)
+	if x.passedSince(now.Add(-time.Minute)) {
+		t.Error("a session that the library never saw may take the short cut")
+	}
+	x.pass(now)
+	if !x.passedSince(now.Add(-time.Minute)) || x.passedSince(now) {
+		t.Error("a session may take the short cut for a while after the library saw it, and no longer")
 	}
 }
 

@@ -73,8 +73,10 @@ func (c *caller) post(body []byte, method string) (*http.Response, error) {
 	if c.session != "" {
 		req.Header.Set("Mcp-Session-Id", c.session)
 	}
+	if method != "initialize" {
+		req.Header.Set("MCP-Protocol-Version", string(c.era))
+	}
 	if c.era == modern {
-		req.Header.Set("MCP-Protocol-Version", string(modern))
 		req.Header.Set("Mcp-Method", method)
 		req.Header.Set("Mcp-Name", c.name)
 	}

@@ -1,0 +1,113 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/astra-arenas/astra"
+	protocol "github.com/mark3labs/mcp-go/mcp"
+)
+
+// A caller answers the calls of a door's tools, if it can, without the library.
+type caller func(ctx context.Context, q *request, c astra.Call) (*protocol.CallToolResult, bool)
+
+// callDirect is the caller of agents: a tool known to be in view needs no more of the
+// library than the form of its answer.
+func (s *Server) callDirect(ctx context.Context, q *request, c astra.Call) (*protocol.CallToolResult, bool) {
+	if in, err := s.inView(ctx, q.episode, c.Tool); err != nil || !in {
+		return nil, false
+	}
+	return s.call(ctx, q.episode, c), true
+}
+
+// serveDirect answers a plain call from one reading of the message, where the library
+// reads it six to eight times, and reports whether it could.
+func (d *door) serveDirect(w http.ResponseWriter, r *http.Request, q *request, p *plain) bool {
+	c, ok := p.call(q.modern)
+	if !ok || d.direct == nil {
+		return false
+	}
+	q.calling = c.Tool
+	result, ok := d.direct(withRequest(r.Context(), q), q, c)
+	if !ok {
+		q.calling = ""
+		return false
+	}
+	writeMessage(w, http.StatusOK, directReply{JSONRPC: protocol.JSONRPC_VERSION, ID: p.ID, Result: d.directResult(result, q.modern)})
+	return true
+}
+
+// call is what a message asks for, unless there is anything unusual about it.
+func (p *plain) call(modern bool) (astra.Call, bool) {
+	in := &p.Params
+	c := astra.Call{Tool: in.Name, Args: in.Arguments}
+	usual := p.JSONRPC == protocol.JSONRPC_VERSION && (p.ID[0] == '"' || p.ID[0] >= '0' && p.ID[0] <= '9') &&
+		(len(in.Arguments) == 0 || in.Arguments[0] == '{') && in.Task == nil && in.Inputs == nil && in.State == nil
+	if modern {
+		usual = usual && len(in.Meta.Capabilities) > 0 && in.Meta.Capabilities[0] == '{'
+	} else {
+		usual = usual && in.Meta.Version == ""
+	}
+	if in.Meta.Key != nil {
+		usual = usual && json.Unmarshal(in.Meta.Key, &c.Key) == nil && c.Key != "" && len(c.Key) <= maxKey
+	}
+	return c, usual
+}
+
+// legacyVersions are those whose clients may take the short cut: they have sessions.
+var legacyVersions = protocol.LegacyProtocolVersions()
+
+// mayShortcut reports whether a call of a client with a session needs nothing of the
+// library. Now and then it must pass through, which keeps the session from ending as idle
+// and brings what waits there to be sent.
+func (d *door) mayShortcut(q *request) bool {
+	if v := q.header.Get(protocol.HeaderProtocolVersion); v != "" && !slices.Contains(legacyVersions, v) {
+		return false
+	}
+	x := d.sessions.find(q.header.Get("Mcp-Session-Id"), q.principal)
+	return x != nil && x.passedSince(time.Now().Add(-d.ttl/10))
+}
+
+type directReply struct {
+	JSONRPC string          `json:"jsonrpc"`
+	ID      json.RawMessage `json:"id"`
+	Result  directResult    `json:"result"`
+}
+
+// A directResult has the library's fields in the library's order, so that an answer has
+// the same bytes on either way.
+type directResult struct {
+	Meta       json.RawMessage `json:"_meta,omitempty"`
+	Content    [1]directText   `json:"content"`
+	IsError    bool            `json:"isError,omitempty"`
+	ResultType string          `json:"resultType,omitempty"`
+	Structured json.RawMessage `json:"structuredContent,omitempty"`
+}
+
+type directText struct {
+	Type string `json:"type"`
+	Text string `json:"text"`
+}
+
+func (d *door) directResult(r *protocol.CallToolResult, modern bool) directResult {
+	out := directResult{IsError: r.IsError, Structured: r.RawStructuredContent}
+	if text, ok := r.Content[0].(protocol.TextContent); ok {
+		out.Content[0] = directText{"text", text.Text}
+	}
+	if modern {
+		out.Meta, out.ResultType = d.meta, "complete"
+	}
+	return out
+}
+
+// serverMeta is the _meta of every result of the era without sessions: who answers.
+func serverMeta(name, version, title string) json.RawMessage {
+	b, err := json.Marshal(map[string]any{"io.modelcontextprotocol/serverInfo": protocol.Implementation{Name: name, Version: version, Title: title}})
+	if err != nil {
+		panic(err) // three strings
+	}
+	return b
+}
