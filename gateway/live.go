@@ -78,7 +78,17 @@ func (s *liveSet) acquire(ctx context.Context, id astra.EpisodeID, waiting int) 
 		s.unref(e, false)
 		return nil, context.Cause(ctx)
 	}
+	if s.isClosed() {
+		s.release(e, true)
+		return nil, errClosing
+	}
 	return e, nil
+}
+
+func (s *liveSet) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 func (s *liveSet) ref(id astra.EpisodeID, waiting int) (*episode, error) {
@@ -147,7 +157,7 @@ func (s *liveSet) len() int {
 	return len(s.byID)
 }
 
-// close lets nobody in, waits for those who are, and releases every instance.
+// close lets nobody in, waits for those who work, and releases every instance.
 func (s *liveSet) close() {
 	s.mu.Lock()
 	s.closed = true

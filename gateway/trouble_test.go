@@ -389,3 +389,26 @@ func TestOddRepeats(t *testing.T) {
 		t.Errorf("arguments that are no text: %s %+v, %v", step.Args, step.Result, err)
 	}
 }
+
+// Close waits for the calls that run, not for those in a queue.
+func TestCloseEmptiesQueues(t *testing.T) {
+	rt := newGated()
+	h := newHouseOn(t, nil, rt)
+	id := h.mustOpen("").Episode
+	var wg sync.WaitGroup
+	h.fill(&wg, id)
+	gw := h.Gateway
+	wg.Go(func() {
+		if err := gw.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	for !strings.Contains(fmt.Sprint(gw.Abort(t.Context(), astra.NewEpisodeID(), "")), "shutting down") {
+		runtime.Gosched()
+	}
+	close(rt.gate)
+	wg.Wait()
+	if n := rt.waiting.Load(); n != 1 {
+		t.Errorf("%d calls ran, want the one that had begun", n)
+	}
+}
