@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"golang.org/x/tools/txtar"
@@ -30,7 +31,7 @@ tools:
 let n = 0;
 export function spin() { return ++n; }
 -- tasks.jsonl --
-{"id": "calm", "turns": [{"prompt": "Spin."}], "distractors": ["bank/deposit", "bank/misbehave"], "answer": {"expected": "1"}}
+{"id": "calm", "turns": [{"prompt": "Spin."}], "distractors": ["bank/deposit", "bank/misbehave", "bank/draw"], "answer": {"expected": "1"}}
 {"id": "moody", "turns": [{"prompt": "Spin."}], "distractors": ["moody/ask"], "answer": {"expected": "1"}}
 `
 
@@ -127,5 +128,67 @@ func TestDistractorWithoutWorld(t *testing.T) {
 	h.mustOpen("read")
 	if n := h.Stats().Open; n != 1 {
 		t.Errorf("%d episodes are open, want the last alone", n)
+	}
+}
+
+// Whatever is restarted, forgotten or forked in between, the same calls give the same results.
+func TestWorldsDoNotDiverge(t *testing.T) {
+	calls := []astra.Call{
+		{Tool: "spin"}, {Tool: "spin", Args: json.RawMessage(`[]`)}, {Tool: "nothing"},
+		{Tool: "deposit", Args: json.RawMessage(`{"account":"ada","amount":5}`)},
+		{Tool: "deposit", Args: json.RawMessage(`{"account":"zoe","amount":5}`)},
+		{Tool: "deposit", Args: json.RawMessage(`{"account":"ada"}`)},
+		{Tool: "misbehave", Args: json.RawMessage(`{"how":"throw"}`)},
+		{Tool: "misbehave", Args: json.RawMessage(`{"how":"hang"}`)},
+		{Tool: "misbehave", Args: json.RawMessage(`{"how":"schema"}`)},
+		{Tool: "misbehave", Args: json.RawMessage(`{"how":"size"}`)},
+		{Tool: "misbehave", Args: json.RawMessage(`{"how":"loop"}`)},
+		{Tool: "draw"},
+	}
+	rng := rand.New(rand.NewPCG(3, 5))
+	for range 3 {
+		calm, rough := newHouse(t, nil), newHouse(t, &gateway.Options{MaxLive: 1})
+		at, bt := calm.openFair(), rough.openFair()
+		for range 50 {
+			rough.disturb(rng.IntN(10), &bt)
+			c := calls[rng.IntN(len(calls))]
+			a, errA := calm.Call(t.Context(), at, c)
+			b, errB := rough.Call(t.Context(), bt, c)
+			if errA != nil || errB != nil || !sameJSON(a, b) {
+				t.Fatalf("step %d is %s, %v in one world and %s, %v in another", a.Index, resultText(a.Result), errA, resultText(b.Result), errB)
+			}
+		}
+		if r, err := rough.Replay(t.Context(), bt); err != nil || !r.Same {
+			t.Errorf("Replay = %+v, %v", r, err)
+		}
+		calm.down()
+		rough.down()
+	}
+}
+
+func (h *house) openFair() astra.EpisodeID {
+	h.t.Helper()
+	h.serve(fair)
+	o, err := h.Open(h.t.Context(), gateway.OpenRequest{Arena: "fair", Task: "calm"})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return o.Episode
+}
+
+// disturb does what must change nothing.
+func (h *house) disturb(how int, id *astra.EpisodeID) {
+	h.t.Helper()
+	switch how {
+	case 0:
+		h.restart()
+	case 1:
+		h.mustOpen("read") // the other leaves memory
+	case 2, 3:
+		forks, err := h.Fork(h.t.Context(), *id, gateway.ForkRequest{N: 2})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		*id = forks[how-2].Episode
 	}
 }
