@@ -184,11 +184,7 @@ func (g *Gateway) perform(ctx context.Context, e *episode, from *loaded, tool *a
 	if err != nil {
 		return astra.Result{}, err
 	}
-	spare, err := e.spare(ctx, from, inst)
-	if err != nil {
-		e.dropOne(from.Digest)
-		return astra.Result{}, err
-	}
+	spare := e.spare(ctx, from, inst)
 	defer func() {
 		if spare != nil {
 			spare.Close()
@@ -206,12 +202,17 @@ func (g *Gateway) perform(ctx context.Context, e *episode, from *loaded, tool *a
 	return res, err
 }
 
-// spare is a copy of a world before a call that may breach a limit, or nil.
-func (e *episode) spare(ctx context.Context, from *loaded, inst Instance) (Instance, error) {
+// spare is a copy of a world before a call that may breach a limit, or nil: without one
+// it is rebuilt.
+func (e *episode) spare(ctx context.Context, from *loaded, inst Instance) Instance {
 	if !e.breached || !from.runtime.Pure() {
-		return nil, nil
+		return nil
 	}
-	return inst.Fork(ctx)
+	spare, err := inst.Fork(ctx)
+	if err != nil {
+		return nil
+	}
+	return spare
 }
 
 // run is one call in one world: what every play, first or repeated, must do alike.

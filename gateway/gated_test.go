@@ -18,6 +18,7 @@ type gated struct {
 	lie     atomic.Bool
 	trouble atomic.Int64 // how many of the next calls fail for no fault of the agent
 	unready atomic.Int64 // how many of the next loads fail
+	noForks atomic.Bool
 	panics  atomic.Bool  // the next call panics when it is done
 	waiting atomic.Int64 // calls that have come to the gate
 	worlds  atomic.Int64 // instances that nobody closed
@@ -80,6 +81,9 @@ func (i *gatedInstance) Call(ctx context.Context, tool string, args json.RawMess
 }
 
 func (i *gatedInstance) Fork(ctx context.Context) (gateway.Instance, error) {
+	if i.g.noForks.Load() {
+		return nil, astra.ErrFull
+	}
 	return i.g.watch(i.Instance.Fork(ctx))
 }
 

@@ -184,6 +184,9 @@ func TestBreachesCostNoRebuildEach(t *testing.T) {
 	if r, err := h.Replay(t.Context(), id); err != nil || !r.Same {
 		t.Errorf("Replay = %+v, %v", r, err)
 	}
+	rt.noForks.Store(true) // no room for copies: then it is slower
+	h.want(id, "misbehave", `{"how":"size"}`, "tool: the tool used more than its result size (4096 bytes) (breach)")
+	h.want(id, "balance", `{"account":"ada"}`, fmt.Sprintf(`{"account":"ada","balance":%d}`, 100+rounds))
 	h.down()
 	if n := rt.worlds.Load(); n != 0 {
 		t.Errorf("%d worlds were left", n)
