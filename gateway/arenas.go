@@ -147,6 +147,16 @@ func (l *loaded) close() error {
 	return l.program.Close()
 }
 
+// start makes a world; where the runtime has no room for it, idle ones give way.
+func (g *Gateway) start(ctx context.Context, l *loaded, w World) (Instance, error) {
+	inst, err := l.start(ctx, w)
+	if errors.Is(err, astra.ErrFull) {
+		g.live.rest()
+		inst, err = l.start(ctx, w)
+	}
+	return inst, err
+}
+
 // start loads the program on first use and starts a world in it.
 func (l *loaded) start(ctx context.Context, w World) (Instance, error) {
 	p, err := l.load(ctx)

@@ -298,7 +298,7 @@ func (g *Gateway) world(ctx context.Context, e *episode, from *loaded) (Instance
 	if from == e.arena {
 		w = worldOf(&e.rec.Opened, e.task)
 	}
-	inst, err := from.start(ctx, w)
+	inst, err := g.start(ctx, from, w)
 	if err != nil {
 		return nil, &hiddenError{"the world of arena " + from.Name + " does not start", err}
 	}

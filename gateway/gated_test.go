@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/astra-arenas/astra"
@@ -19,6 +20,7 @@ type gated struct {
 	trouble atomic.Int64 // how many of the next calls fail for no fault of the agent
 	unready atomic.Int64 // how many of the next loads fail
 	noForks atomic.Bool
+	room    atomic.Int64 // for so many worlds; 0: for any number
 	panics  atomic.Bool  // the next call panics when it is done
 	waiting atomic.Int64 // calls that have come to the gate
 	worlds  atomic.Int64 // instances that nobody closed
@@ -43,6 +45,9 @@ type gatedProgram struct {
 }
 
 func (p gatedProgram) Start(ctx context.Context, w gateway.World) (gateway.Instance, error) {
+	if room := p.g.room.Load(); room > 0 && p.g.worlds.Load() >= room {
+		return nil, fmt.Errorf("%w: no memory for another episode", astra.ErrFull)
+	}
 	inst, err := p.Program.Start(ctx, w)
 	return p.g.watch(inst, err)
 }

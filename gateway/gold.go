@@ -99,7 +99,7 @@ func (g *Gateway) playGold(ctx context.Context, l *loaded, t *astra.Task, seed i
 	if t.Now != nil {
 		w.Now = *t.Now
 	}
-	inst, err := l.start(ctx, w)
+	inst, err := g.start(ctx, l, w)
 	if err != nil {
 		return astra.Play{}, goldTrouble(l, &hiddenError{"the world of the gold play does not start", err})
 	}

@@ -151,6 +151,17 @@ func (s *liveSet) remove(e *episode) {
 	e.drop()
 }
 
+// rest releases the idle episodes.
+func (s *liveSet) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.idle.Len() > 0 {
+		e := s.idle.Front().Value.(*episode)
+		s.wake(e)
+		s.remove(e)
+	}
+}
+
 func (s *liveSet) len() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

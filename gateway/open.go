@@ -119,7 +119,7 @@ func (g *Gateway) distractor(ctx context.Context, ref string, seed int64, starte
 		return astra.Distractor{}, refuse("its distractor %s is not served; add the arena %s", ref, arena)
 	}
 	if !started[l.Digest] {
-		inst, err := l.start(ctx, World{Seed: seed, Now: l.Now})
+		inst, err := g.start(ctx, l, World{Seed: seed, Now: l.Now})
 		if err != nil {
 			return astra.Distractor{}, fmt.Errorf("%w: %w", astra.ErrRefused, &hiddenError{"its distractor " + ref + " cannot be called: the world of arena " + arena + " does not start without a scenario", err})
 		}
@@ -202,7 +202,7 @@ func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Eve
 	}
 	e.task = e.arena.Arena.Task(o.Task)
 	if world == nil && len(history) == 0 {
-		if e.insts[o.Digest], err = e.arena.start(ctx, worldOf(&o, e.task)); err != nil {
+		if e.insts[o.Digest], err = g.start(ctx, e.arena, worldOf(&o, e.task)); err != nil {
 			delete(e.insts, o.Digest)
 			return fmt.Errorf("%w: %w", astra.ErrRefused, &hiddenError{"the world of arena " + o.Arena + " does not start", err})
 		}

@@ -193,6 +193,27 @@ func TestBreachesCostNoRebuildEach(t *testing.T) {
 	}
 }
 
+// Where the runtime has room for fewer worlds than episodes may be live, idle ones give
+// way: an episode must not become invalid because others rest.
+func TestIdleWorldsGiveWay(t *testing.T) {
+	h, rt := newTroubled(t, nil)
+	rt.room.Store(2)
+	var ids []astra.EpisodeID
+	for range 5 {
+		ids = append(ids, h.mustOpen("pay").Episode)
+	}
+	for i := range 3 {
+		for _, id := range ids {
+			h.want(id, "deposit", `{"account":"bob","amount":1}`, fmt.Sprintf(`{"account":"bob","balance":%d}`, 21+i))
+		}
+	}
+	for _, id := range ids {
+		if _, err := h.Submit(t.Context(), id, astra.Submitted{}); err != nil { // state, and gold beside it
+			t.Error(err)
+		}
+	}
+}
+
 // Forks that find no room leave no world behind.
 func TestForkWithoutRoom(t *testing.T) {
 	h, rt := newTroubled(t, &gateway.Options{MaxOpen: 2})
