@@ -11,7 +11,7 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 astra() { bin/astra "$@"; }
 
 say "Serve the example arenas"
-astra serve --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
+bin/astra serve --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
 until grep -q '^control' "$out/serve.log"; do
