@@ -43,7 +43,6 @@ var owners = map[string][]string{
 	"github.com/openai/openai-go":     {"agent", "llm"},
 	"github.com/spf13":                {"cmd"},
 	"go.yaml.in/yaml":                 {"", "cmd"},
-	"github.com/goccy/go-yaml":        {"cmd"},
 	"github.com/santhosh-tekuri":      {"", "agent"},
 	"github.com/modelcontextprotocol": {}, // a peer of tests
 	"github.com/rogpeppe/go-internal": {}, // of tests

@@ -317,8 +317,8 @@ func (r *manifestReader) provenance(raw json.RawMessage) {
 // parseYAML reads one document. Anchors, aliases, merge keys and tags are refused: none
 // is needed, and aliases let a small file stand for a huge one.
 //
-// go.yaml.in/yaml/v3 rather than goccy/go-yaml: the latter's memory grows with the square of
-// the nesting (10,000 brackets took 156 MB, here 5 MB).
+// Of the libraries tried, go.yaml.in/yaml/v3 is the one whose memory does not grow with the
+// square of the nesting: 10,000 brackets take 5 MB, where another took 156 MB.
 func parseYAML(b []byte) (*value, *BundleError) {
 	if len(b) > MaxManifestBytes {
 		return nil, refusal("", 0, "move long texts into data/", "%d bytes; it may have %d", len(b), MaxManifestBytes)

@@ -11,10 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 )
 
 // A config is what astra.yaml, the environment and flags set; the later of these wins.
@@ -206,44 +204,39 @@ func (a *app) readFile() error {
 
 // readYAML takes a flat mapping. It is read as a tree, because that knows its positions.
 func (a *app) readYAML(path string, b []byte) error {
-	file, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		var at yaml.Error
-		if errors.As(err, &at) && at.GetToken() != nil {
-			return yamlError(path, at.GetToken().Position.Line, at.GetToken().Position.Column, "%s", at.GetMessage())
-		}
-		return fmt.Errorf("%s: %w", path, err)
+	var doc yaml.Node
+	if err := yaml.Unmarshal(b, &doc); err != nil {
+		return fmt.Errorf("%s: %w", path, err) // says the line itself
 	}
-	for _, doc := range file.Docs {
-		var pairs []*ast.MappingValueNode
-		switch body := doc.Body.(type) {
-		case nil, *ast.CommentGroupNode:
-		case *ast.MappingNode:
-			pairs = body.Values
-		case *ast.MappingValueNode:
-			pairs = []*ast.MappingValueNode{body}
-		default:
-			return yamlError(path, 1, 1, "want keys and values")
+	if doc.IsZero() {
+		return nil // nothing, or comments
+	}
+	top := doc.Content[0]
+	if top.Kind != yaml.MappingNode {
+		return yamlError(path, top, "want keys and values")
+	}
+	seen := map[string]bool{}
+	for i := 0; i < len(top.Content); i += 2 {
+		key, value := top.Content[i], top.Content[i+1]
+		if seen[key.Value] {
+			return yamlError(path, key, "%s comes twice", key.Value)
 		}
-		for _, pair := range pairs {
-			if err := a.readPair(path, pair); err != nil {
-				return err
-			}
+		seen[key.Value] = true
+		if err := a.readPair(path, key, value); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (a *app) readPair(path string, pair *ast.MappingValueNode) error {
-	at := pair.Key.GetToken().Position
-	key := pair.Key.GetToken().Value
-	s := settingOf(key)
+func (a *app) readPair(path string, key, value *yaml.Node) error {
+	s := settingOf(key.Value)
 	if s == nil {
-		return yamlError(path, at.Line, at.Column, "there is no setting %q", key)
+		return yamlError(path, key, "there is no setting %q", key.Value)
 	}
-	values, ok := scalars(pair.Value)
+	values, ok := scalars(value)
 	if !ok || !s.list && len(values) != 1 {
-		return yamlError(path, at.Line, at.Column, "%s: want one value%s", key, map[bool]string{true: ", or a list"}[s.list])
+		return yamlError(path, key, "%s: want one value%s", key.Value, map[bool]string{true: ", or a list"}[s.list])
 	}
 	if s.path {
 		for i, v := range values {
@@ -253,34 +246,32 @@ func (a *app) readPair(path string, pair *ast.MappingValueNode) error {
 		}
 	}
 	if err := a.apply(s, values); err != nil {
-		return yamlError(path, at.Line, at.Column, "%s: %v", key, err)
+		return yamlError(path, key, "%s: %v", key.Value, err)
 	}
 	return nil
 }
 
-func scalars(n ast.Node) ([]string, bool) {
-	switch n := n.(type) {
-	case *ast.SequenceNode:
+// scalars are the values of a scalar, or of a list of scalars. Aliases are refused with
+// all else.
+func scalars(n *yaml.Node) ([]string, bool) {
+	switch {
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+		return []string{n.Value}, true
+	case n.Kind == yaml.SequenceNode:
 		var all []string
-		for _, item := range n.Values {
-			v, ok := scalars(item)
-			if !ok || len(v) != 1 {
+		for _, item := range n.Content {
+			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" {
 				return nil, false
 			}
-			all = append(all, v[0])
+			all = append(all, item.Value)
 		}
 		return all, true
-	case ast.ScalarNode:
-		if n.Type() == ast.NullType {
-			return nil, false
-		}
-		return []string{n.GetToken().Value}, true
 	}
 	return nil, false
 }
 
-func yamlError(path string, line, column int, format string, args ...any) error {
-	return failf("`astra help config` lists the settings.", "%s:%d:%d: %s", path, line, column, fmt.Sprintf(format, args...))
+func yamlError(path string, at *yaml.Node, format string, args ...any) error {
+	return failf("`astra help config` lists the settings.", "%s:%d:%d: %s", path, at.Line, at.Column, fmt.Sprintf(format, args...))
 }
 
 // configHelp is `astra help config`.
