@@ -135,7 +135,11 @@ type house struct {
 }
 
 func (l *lab) house(ctx context.Context, name string, opts *gateway.Options) (*house, error) {
-	st, err := store.Open(filepath.Join(l.dir, name), nil)
+	return l.houseOn(ctx, name, nil, opts)
+}
+
+func (l *lab) houseOn(ctx context.Context, name string, kept *store.Options, opts *gateway.Options) (*house, error) {
+	st, err := store.Open(filepath.Join(l.dir, name), kept)
 	if err != nil {
 		return nil, err
 	}
