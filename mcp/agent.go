@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/astra-arenas/astra"
@@ -88,28 +89,32 @@ func (s *Server) beforeCall(m *server.MCPServer) server.OnBeforeCallToolFunc {
 }
 
 // unknownTool has the gateway record a call of a tool that is not in view: it is a failed
-// step, though the client is answered by the protocol's own error.
+// step, though the client is answered by the protocol's own error. That says what the log
+// says, or a harness's transcript would not agree with it. A tool that has come into view
+// since the library looked is told of in the same way.
 func (s *Server) unknownTool(ctx context.Context, _ any, method protocol.MCPMethod, message any, err error) {
 	r, ok := message.(*protocol.CallToolRequest)
 	if !ok || method != protocol.MethodToolsCall || !errors.Is(err, server.ErrToolNotFound) {
 		return
 	}
-	c, err := callOf(*r)
-	if err == nil {
-		_, err = s.episodes.Call(ctx, requestFrom(ctx).episode, c)
-	}
-	if err != nil && !errors.Is(err, astra.ErrEnded) && !errors.Is(err, astra.ErrBudget) {
-		s.log.WarnContext(ctx, "unknown tool not recorded", "error", err)
+	q := requestFrom(ctx)
+	q.fail = &rpcError{status: http.StatusOK, Code: protocol.INVALID_PARAMS, Message: textOf(s.answer(ctx, *r))}
+	if isModern(ctx) {
+		q.fail.status = http.StatusBadRequest
 	}
 }
 
 // callTool is the handler of every tool of an arena, for agents.
 func (s *Server) callTool(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+	return s.answer(ctx, r), nil
+}
+
+func (s *Server) answer(ctx context.Context, r protocol.CallToolRequest) *protocol.CallToolResult {
 	c, err := callOf(r)
 	if err != nil {
-		return failed(err.Error()), nil
+		return failed(err.Error())
 	}
-	return s.call(ctx, requestFrom(ctx).episode, c), nil
+	return s.call(ctx, requestFrom(ctx).episode, c)
 }
 
 func (s *Server) call(ctx context.Context, id astra.EpisodeID, c astra.Call) *protocol.CallToolResult {

@@ -100,6 +100,52 @@ func TestUnknownToolIsAStep(t *testing.T) {
 	})
 }
 
+// What an agent is told of a tool that is not there is what the log says, whichever way its
+// call takes and whatever else it is told, so that a transcript agrees with the log.
+func TestUnknownToolIsToldAsLogged(t *testing.T) {
+	h := newHouse(t, nil)
+	bothEras(t, func(t *testing.T, e era) {
+		o := h.open("sell-tea")
+		w := dial(t, h.door(o.Key), "", e)
+		status := map[era]int{legacy: http.StatusOK, modern: http.StatusBadRequest}[e]
+		for i, params := range []string{`{"name":"no_such"}`, `{"name":"no_such","_meta":{"progressToken":"p"}}`} {
+			r := w.ask("tools/call", params)
+			told, logged := r.read(t), h.record(o.Episode).Steps[i].Result.Error
+			if r.status != status || told.Error == nil || told.Error.Code != -32602 || told.Error.Message != logged {
+				t.Errorf("%s: %d %s, the log has %q", params, r.status, r.body, logged)
+			}
+			messages, err := json.Marshal([]any{
+				map[string]any{"role": "assistant", "tool_calls": []any{map[string]any{"id": "1", "type": "function", "function": map[string]any{"name": "no_such", "arguments": "{}"}}}},
+				map[string]any{"role": "tool", "tool_call_id": "1", "content": told.text()}})
+			must(t, err)
+			ep := h.record(o.Episode)
+			ep.Steps = ep.Steps[i : i+1]
+			if err := astra.Agree(ep, messages); err != nil {
+				t.Error(err)
+			}
+		}
+		_, err := h.gateway.Submit(t.Context(), o.Episode, astra.Submitted{})
+		must(t, err)
+		if v := w.call("no_such", "{}"); !strings.Contains(v.text(), "the episode is over") {
+			t.Errorf("after the end: %+v", v)
+		}
+	})
+}
+
+// A notification that waits for the response of an unknown tool is not lost to it.
+func TestUnknownToolKeepsNotification(t *testing.T) {
+	h := newHouse(t, nil)
+	o := h.open("sell-tea")
+	w := dial(t, h.door(o.Key), "", legacy)
+	_, err := h.gateway.Turn(t.Context(), o.Episode, "seven")
+	must(t, err)
+	r := w.ask("tools/call", `{"name":"no_such"}`)
+	v, logged := r.read(t), h.record(o.Episode).Steps[0].Result.Error
+	if !strings.Contains(r.body, "list_changed") || v.Error == nil || v.Error.Message != logged {
+		t.Errorf("%s, the log has %q", r.body, logged)
+	}
+}
+
 func TestBadArgumentsAreAStep(t *testing.T) {
 	h := newHouse(t, nil)
 	o := h.open("sell-tea")

@@ -94,9 +94,7 @@ type directText struct {
 
 func (d *door) directResult(r *protocol.CallToolResult, modern bool) directResult {
 	out := directResult{IsError: r.IsError, Structured: r.RawStructuredContent}
-	if text, ok := r.Content[0].(protocol.TextContent); ok {
-		out.Content[0] = directText{"text", text.Text}
-	}
+	out.Content[0] = directText{"text", textOf(r)}
 	if modern {
 		out.Meta, out.ResultType = d.meta, "complete"
 	}

@@ -52,13 +52,12 @@ func (w *reply) start(status int) {
 		return
 	}
 	w.started = true
-	if fail := w.request.fail; fail != nil {
+	if w.out.Header().Get("Content-Type") == eventStream {
+		w.out.Header().Set("X-Accel-Buffering", "no") // or a proxy holds events back
+	} else if fail := w.request.fail; fail != nil {
 		w.done = true
 		fail.write(w.out, w.request.id())
 		return
-	}
-	if w.out.Header().Get("Content-Type") == eventStream {
-		w.out.Header().Set("X-Accel-Buffering", "no") // or a proxy holds events back
 	}
 	w.out.WriteHeader(status)
 }
@@ -74,18 +73,27 @@ func (w *reply) Write(b []byte) (int, error) {
 	if w.done {
 		return len(b), nil
 	}
-	if !w.stream || bytes.HasPrefix(b, eventHead) {
+	message, isEvent := bytes.CutPrefix(b, eventHead)
+	if isEvent && !isResponse(message) || !isEvent && !w.stream {
 		return w.out.Write(b)
 	}
 	w.done = true
-	message := b
 	if fail := w.request.fail; fail != nil {
 		message = fail.body(w.request.id())
 	}
 	return len(b), w.event(message)
 }
 
-var eventHead = []byte("event: ")
+var eventHead = []byte("event: message\ndata: ")
+
+// isResponse tells the event that ends a stream from those before it. Those may be written
+// by another goroutine, so they must not look at what the handler sets.
+func isResponse(message []byte) bool {
+	var m struct {
+		Method string `json:"method"`
+	}
+	return json.Unmarshal(message, &m) == nil && m.Method == ""
+}
 
 // event is called with the lock.
 func (w *reply) event(message []byte) error {

@@ -12,6 +12,12 @@ func failed(text string) *protocol.CallToolResult {
 	return &protocol.CallToolResult{Content: []protocol.Content{protocol.NewTextContent(text)}, IsError: true}
 }
 
+// textOf is the text of a result of ours, which has one content.
+func textOf(r *protocol.CallToolResult) string {
+	text, _ := r.Content[0].(protocol.TextContent)
+	return text.Text
+}
+
 // stepResult is a step as the agent sees it: its value as text and as structured content.
 func stepResult(ctx context.Context, step astra.Step) *protocol.CallToolResult {
 	if !step.Result.OK() {
