@@ -254,6 +254,11 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, p party) {
 	ctx, cancel := d.whileOpen(withRequest(r.Context(), q), r.Header)
 	defer cancel()
 	d.http.Handle(q.reply, &server.HTTPRequest{Method: r.Method, URL: r.URL, Header: r.Header, Body: q.body, Context: ctx})
+	// The library registers a new session after its response, which the client may have
+	// used to end it: then it would be kept for ever.
+	if id := w.Header().Get(server.HeaderKeySessionID); id != "" && d.sessions.find(id, q.principal) == nil {
+		d.dropSession(id, q.principal)
+	}
 }
 
 // mayUseSession holds GET and DELETE to the caller's own sessions, which the library
@@ -265,8 +270,8 @@ func (d *door) mayUseSession(q *request) bool {
 	return d.sessions.find(q.header.Get(server.HeaderKeySessionID), q.principal) != nil
 }
 
-// dropSession makes the library forget a session that was pushed out by newer ones. It
-// has no method for that but the request of its owner.
+// dropSession makes the library forget a session that has ended here. It has no method for
+// that but the request of its owner.
 func (d *door) dropSession(id, owner string) {
 	h := http.Header{}
 	h.Set(server.HeaderKeySessionID, id)

@@ -85,6 +85,7 @@ func (s *sessions) open(owner string) string {
 	s.mu.Lock()
 	if ids := s.ofOwner[owner]; len(ids) >= maxSessionsOfOne {
 		crowded = ids[0]
+		s.remove(crowded) // now: the library may take its time
 	} else if len(s.byID) >= maxSessions {
 		s.mu.Unlock()
 		return ""
@@ -101,6 +102,11 @@ func (s *sessions) open(owner string) string {
 func (s *sessions) end(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.remove(id)
+}
+
+// remove is called with the lock.
+func (s *sessions) remove(id string) {
 	x := s.byID[id]
 	if x == nil {
 		return

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -10,6 +11,50 @@ import (
 
 	"github.com/mark3labs/mcp-go/server"
 )
+
+// However slowly the library forgets, nobody has more sessions than allowed.
+func TestSessionsOfOneAreBounded(t *testing.T) {
+	s := newSessions(func(string, string) {})
+	for range 3 * maxSessionsOfOne {
+		s.open("crowd")
+	}
+	if n := s.len(); n != maxSessionsOfOne || len(s.ofOwner["crowd"]) != n {
+		t.Errorf("%d sessions are kept, want %d", n, maxSessionsOfOne)
+	}
+}
+
+// A hasty writer's client ends its session before the library has registered it, which it
+// does after the response.
+type hasty struct {
+	*httptest.ResponseRecorder
+	end func(session string)
+}
+
+func (w hasty) Write(b []byte) (int, error) {
+	w.end(w.Header().Get("Mcp-Session-Id"))
+	return w.ResponseRecorder.Write(b)
+}
+
+func TestSessionEndedAtOnce(t *testing.T) {
+	s, err := New(nil, nil)
+	must(t, err)
+	registered := 0
+	hooks := new(server.Hooks)
+	hooks.AddOnRegisterSession(func(context.Context, server.ClientSession) { registered++ })
+	hooks.AddOnUnregisterSession(func(context.Context, server.ClientSession) { registered-- })
+	d := s.newDoor(server.NewMCPServer("x", "1", server.WithHooks(hooks)))
+	defer func() { must(t, d.http.Shutdown(t.Context())) }()
+	ask := func(method, session string, w http.ResponseWriter) {
+		q := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(hello))
+		q.Header.Set("Content-Type", "application/json")
+		q.Header.Set("Mcp-Session-Id", session)
+		d.serve(w, q, party{principal: "p"})
+	}
+	ask("POST", "", hasty{httptest.NewRecorder(), func(session string) { ask("DELETE", session, httptest.NewRecorder()) }})
+	if registered != 0 || d.sessions.len() != 0 {
+		t.Errorf("the library keeps %d sessions, we keep %d", registered, d.sessions.len())
+	}
+}
 
 // An idle session ends by itself, and one that is used does not.
 func TestSessionTTL(t *testing.T) {
