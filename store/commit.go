@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sys/unix"
@@ -74,13 +75,13 @@ func (s *Store) commitLoop() {
 				more = false
 			}
 		}
-		s.commit(ws)
+		s.commit(ws, size)
 	}
 }
 
 // commit makes the writes and tells each waiter; those that want to be synced are left to the syncer.
-func (s *Store) commit(ws []*write) {
-	staged, err := s.stage(ws)
+func (s *Store) commit(ws []*write, size int) {
+	staged, err := s.stage(ws, size)
 	var waiting []*write
 	for _, w := range staged {
 		if err == nil && w.sync == gateway.Synced {
@@ -95,8 +96,8 @@ func (s *Store) commit(ws []*write) {
 }
 
 // stage commits what is acceptable and answers the rest.
-func (s *Store) stage(ws []*write) (staged []*write, err error) {
-	if err := s.writable(); err != nil {
+func (s *Store) stage(ws []*write, size int) (staged []*write, err error) {
+	if err := s.writable(size); err != nil {
 		return ws, err
 	}
 	b := &batch{s: s}
@@ -115,11 +116,28 @@ func (s *Store) stage(ws []*write) (staged []*write, err error) {
 	return staged, b.err
 }
 
-// writable says why nothing can be written now, if so.
-func (s *Store) writable() error {
+// spaceHolds is how long a look at the free space is believed; the reserve is what others
+// may take of it meanwhile.
+const spaceHolds = 20 * time.Millisecond
+
+// writable says why nothing can be written now, if so. Of the reserve a sixteenth may be
+// written between two looks at the free space.
+func (s *Store) writable(size int) error {
 	if err := s.failure(); err != nil {
 		return err
 	}
+	s.unlooked += int64(size)
+	if s.unlooked < s.opts.Reserve/16 && time.Since(s.looked) < spaceHolds {
+		return nil
+	}
+	if err := s.hasSpace(); err != nil {
+		return err
+	}
+	s.unlooked, s.looked = 0, time.Now()
+	return nil
+}
+
+func (s *Store) hasSpace() error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(s.dir, &fs); err != nil {
 		return fmt.Errorf("store %s: %w", s.dir, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 
@@ -86,14 +87,34 @@ func getJSON(txn *badger.Txn, key string, v any) error {
 // encode writes JSON without escaping <, > and &: a result must come back byte for byte,
 // and json.Marshal would rewrite it even inside a RawMessage.
 func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	e := encoders.Get().(*encoder)
+	defer e.put()
+	e.buf.Reset()
+	if err := e.json.Encode(v); err != nil {
 		return nil, err
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return bytes.Clone(bytes.TrimSuffix(e.buf.Bytes(), []byte("\n"))), nil
 }
+
+// An encoder is kept for its buffer: a record is encoded at every call of a tool.
+type encoder struct {
+	buf  bytes.Buffer
+	json *json.Encoder
+}
+
+// put gives the encoder back, unless an uncommonly large record made it so.
+func (e *encoder) put() {
+	if e.buf.Cap() <= 1<<20 {
+		encoders.Put(e)
+	}
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.json = json.NewEncoder(&e.buf)
+	e.json.SetEscapeHTML(false)
+	return e
+}}
 
 // headCache keeps the heads of episodes that were appended to lately, so that an append
 // need not read. It forgets the older half when the younger is full; it belongs to the

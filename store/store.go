@@ -81,6 +81,10 @@ type Store struct {
 	lock   *os.File // held until Close
 	db     *badger.DB
 	syncer *syncer
+	// Of the committer alone:
+	looked   time.Time // when free space was last looked at
+	unlooked int64     // bytes written since
+
 	queue  chan *write
 	heads  headCache // the committer's
 	failed atomic.Pointer[error]
