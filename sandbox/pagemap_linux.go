@@ -58,7 +58,7 @@ func scannerWorks(scan func([]byte, []run) ([]run, bool)) bool {
 }
 
 // pageRegion and scanArguments are the kernel's struct page_region and pm_scan_arg.
-type pageRegion struct{ start, end, categories uint64 }
+type pageRegion struct{ start, end, _ uint64 } // the last: its categories
 
 type scanArguments struct {
 	size, flags, start, end, walkEnd, vec, vecLen, maxPages, inverted, mask, anyOf, ret uint64
