@@ -23,7 +23,8 @@ check: engine ## read the code: gofmt, vet, staticcheck; tidy and generate leave
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	$(GO) mod tidy -diff
-	$(GO) generate ./... && git diff --exit-code
+	@before=$$(git diff | sha256sum); $(GO) generate ./...; \
+	  test "$$before" = "$$(git diff | sha256sum)" || { echo "go generate changed files:"; git status --short; exit 1; }
 
 build: engine ## build bin/astra
 	$(GO) build -o bin/astra ./cmd/astra
