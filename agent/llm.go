@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -135,12 +136,15 @@ func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.Ch
 	if l.opts.Seed != nil {
 		params.Seed = openai.Int(*l.opts.Seed)
 	}
-	completion, err := l.chat.New(ctx, params)
+	var response *http.Response
+	completion, err := l.chat.New(ctx, params, option.WithResponseInto(&response))
+	if err == nil {
+		err = unreadable(completion)
+	} else if kind := contentType(response); kind != "application/json" && response != nil && response.StatusCode == http.StatusOK {
+		err = fmt.Errorf("the server sent %q where JSON was due: is the base URL right? Many end in /v1", kind)
+	}
 	if err != nil {
 		return openai.ChatCompletionMessage{}, l.explain(ctx, err)
-	}
-	if len(completion.Choices) == 0 {
-		return openai.ChatCompletionMessage{}, fmt.Errorf("%w: the completion has no choices", ErrModel)
 	}
 	l.tokens += completion.Usage.TotalTokens
 	said := completion.Choices[0].Message
@@ -151,6 +155,30 @@ func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.Ch
 	}
 	l.messages = append(l.messages, spoken(said))
 	return said, nil
+}
+
+// unreadable says what keeps a completion from being a message. A server's trouble must not
+// become a model's silence, which would score 0.
+func unreadable(c *openai.ChatCompletion) error {
+	if len(c.Choices) == 0 {
+		return fmt.Errorf("the completion has no choices: %.300s", c.RawJSON())
+	}
+	choice := &c.Choices[0]
+	if !choice.JSON.Message.Valid() {
+		return fmt.Errorf("the completion has no message: %.300s", choice.RawJSON())
+	}
+	if said := &choice.Message; said.JSON.Content.Raw() != "" && said.JSON.Content.Raw() != "null" && !said.JSON.Content.Valid() {
+		return fmt.Errorf("the message's content is no text: %.300s", said.RawJSON())
+	}
+	return nil
+}
+
+func contentType(r *http.Response) string {
+	if r == nil {
+		return ""
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return kind
 }
 
 // spoken is the model's message as it is sent back to it. It is put together by hand: the
@@ -207,6 +235,9 @@ func (l *LLM) explain(ctx context.Context, err error) error {
 	var api *openai.Error
 	if errors.As(err, &api) && api.Message != "" {
 		text += ": " + api.Message
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = fmt.Sprintf("no completion within %s", l.opts.Timeout)
 	}
 	if ctx.Err() != nil {
 		err, text = context.Cause(ctx), context.Cause(ctx).Error()

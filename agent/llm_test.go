@@ -16,7 +16,7 @@ import (
 )
 
 // A fakeModel speaks OpenAI's chat protocol: it answers each request with the next line of
-// its script, either a whole message as JSON or a status code.
+// its script: a whole message as JSON, a status code, or a content type and a body.
 type fakeModel struct {
 	*httptest.Server
 	t        *testing.T
@@ -54,8 +54,9 @@ func (m *fakeModel) answer(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"finish_reason":"stop","message":%s}],"usage":{"prompt_tokens":60,"completion_tokens":40,"total_tokens":100}}`, next)
 		return
 	}
-	if next == "none" {
-		fmt.Fprint(w, `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[]}`)
+	if kind, body, ok := strings.Cut(next, " "); ok {
+		w.Header().Set("Content-Type", kind)
+		fmt.Fprint(w, body)
 		return
 	}
 	var status int
@@ -193,7 +194,13 @@ func TestLLMErrors(t *testing.T) {
 		want   string
 	}{
 		{"refused key", []string{"401"}, "401 Unauthorized: bad key ****"},
-		{"no choices", []string{"none"}, "no choices"},
+		{"no choices", []string{`application/json {"id":"c","choices":[]}`}, "no choices"},
+		{"trouble told as success", []string{`application/json {"error":{"message":"overloaded"}}`}, "overloaded"},
+		{"no message", []string{`application/json {"choices":[{"index":0,"message":null}]}`}, "no message"},
+		{"content in parts", []string{`{"role":"assistant","content":[{"type":"text","text":"41"}]}`}, "no text"},
+		{"no JSON", []string{"application/json {{{"}, "parsing response json"},
+		{"a web page", []string{"text/html <html>Welcome</html>"}, `"text/html" where JSON was due`},
+		{"a stream", []string{"text/event-stream data: {}\n\n"}, `"text/event-stream" where JSON was due`},
 		{"down for good", []string{"500", "500", "500"}, "500"},
 	} {
 		_, err := newModel(t, c.script...).player(t, nil).Play(t.Context(), newDoor(t).enter(t, nil), "Go.")
@@ -219,7 +226,8 @@ func TestLLMTimesOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Play(t.Context(), newDoor(t).enter(t, nil), "Go."); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("error = %v, want a deadline", err)
+	_, err = l.Play(t.Context(), newDoor(t).enter(t, nil), "Go.")
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no completion within 20ms") {
+		t.Errorf("error = %v, want a deadline that says how long", err)
 	}
 }

@@ -36,6 +36,17 @@ func TestGold(t *testing.T) {
 	}
 }
 
+// TestGoldAlwaysReplies: an assistant message without content would be taught to models.
+func TestGoldAlwaysReplies(t *testing.T) {
+	d := newDoor(t)
+	for _, answer := range []*astra.Answer{nil, {Verify: "true"}, {Expected: json.RawMessage(`""`)}} {
+		task := &astra.Task{Turns: []astra.TaskTurn{{Prompt: "order it"}}, Answer: answer}
+		if reply, err := NewGold(task).Play(t.Context(), d.enter(t, nil), "order it"); err != nil || reply != "Done." {
+			t.Errorf("answer %+v: reply %q, %v; want Done.", answer, reply, err)
+		}
+	}
+}
+
 func TestGoldThatFails(t *testing.T) {
 	task := &astra.Task{Turns: []astra.TaskTurn{{}}, Gold: [][]astra.GoldCall{{{Tool: "fail"}}}}
 	_, err := NewGold(task).Play(t.Context(), newDoor(t).enter(t, nil), "")
