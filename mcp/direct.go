@@ -36,25 +36,34 @@ func (d *door) serveDirect(w http.ResponseWriter, r *http.Request, q *request, p
 		q.calling = ""
 		return false
 	}
-	writeMessage(w, http.StatusOK, directReply{JSONRPC: protocol.JSONRPC_VERSION, ID: p.ID, Result: d.directResult(result, q.modern)})
+	writeMessage(w, http.StatusOK, directReply{JSONRPC: protocol.JSONRPC_VERSION, ID: json.RawMessage(p.ID), Result: d.directResult(result, q.modern)})
 	return true
 }
 
 // call is what a message asks for, unless there is anything unusual about it.
 func (p *plain) call(modern bool) (astra.Call, bool) {
-	in := &p.Params
-	c := astra.Call{Tool: in.Name, Args: in.Arguments}
-	usual := p.JSONRPC == protocol.JSONRPC_VERSION && (p.ID[0] == '"' || p.ID[0] >= '0' && p.ID[0] <= '9') &&
-		(len(in.Arguments) == 0 || in.Arguments[0] == '{') && in.Task == nil && in.Inputs == nil && in.State == nil
+	in := &p.params
+	c := astra.Call{Tool: in.Name, Args: json.RawMessage(in.Arguments)}
+	usual := p.JSONRPC == protocol.JSONRPC_VERSION && (len(in.Arguments) == 0 || in.Arguments[0] == '{') &&
+		in.Task == nil && in.Inputs == nil && in.State == nil
 	if modern {
-		usual = usual && len(in.Meta.Capabilities) > 0 && in.Meta.Capabilities[0] == '{'
+		usual = usual && capable(p.meta[protocol.MetaKeyClientCapabilities])
 	} else {
-		usual = usual && in.Meta.Version == ""
+		usual = usual && p.meta[protocol.MetaKeyProtocolVersion] == nil
 	}
-	if in.Meta.Key != nil {
-		usual = usual && json.Unmarshal(in.Meta.Key, &c.Key) == nil && c.Key != "" && len(c.Key) <= maxKey
+	if key := p.meta[idempotencyKey]; key != nil {
+		usual = usual && json.Unmarshal(key, &c.Key) == nil && c.Key != "" && len(c.Key) <= maxKey
 	}
 	return c, usual
+}
+
+// capable reports whether a client's capabilities can be read.
+func capable(raw json.RawMessage) bool {
+	if string(raw) == "{}" {
+		return true
+	}
+	var all *protocol.ClientCapabilities
+	return raw != nil && json.Unmarshal(raw, &all) == nil && all != nil
 }
 
 // legacyVersions are those whose clients may take the short cut: they have sessions.

@@ -3,7 +3,9 @@ package mcp
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"unicode/utf8"
 
 	protocol "github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
@@ -16,23 +18,70 @@ import (
 // Whatever is unusual about a request, errors included, is left to the library.
 type plain struct {
 	JSONRPC string          `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id"`
+	ID      once            `json:"id"`
 	Method  string          `json:"method"`
-	Params  struct {
-		Name      string          `json:"name"`
-		Arguments json.RawMessage `json:"arguments"`
-		Task      json.RawMessage `json:"task"`
-		Inputs    json.RawMessage `json:"inputResponses"`
-		State     json.RawMessage `json:"requestState"`
-		Meta      struct {
-			Version      string          `json:"io.modelcontextprotocol/protocolVersion"`
-			Capabilities json.RawMessage `json:"io.modelcontextprotocol/clientCapabilities"`
-			LogLevel     json.RawMessage `json:"io.modelcontextprotocol/logLevel"`
-			Progress     json.RawMessage `json:"progressToken"`
-			Key          json.RawMessage `json:"dev.astra/idempotencyKey"`
-		} `json:"_meta"`
-	} `json:"params"`
+	Result  json.RawMessage `json:"result"` // of a response
+	Params  once            `json:"params"`
+
+	params plainParams
+	meta   plainMeta
 }
+
+type plainParams struct {
+	Name      string          `json:"name"`
+	Arguments once            `json:"arguments"`
+	Task      json.RawMessage `json:"task"`
+	Inputs    json.RawMessage `json:"inputResponses"`
+	State     json.RawMessage `json:"requestState"`
+	Meta      once            `json:"_meta"`
+}
+
+// A plainMeta is read as the library reads it: the case of names matters, unlike elsewhere.
+type plainMeta map[string]json.RawMessage
+
+// once is a value that may not be given again: the library makes this and that of members
+// that are there twice.
+type once []byte
+
+var errTwice = errors.New("given twice")
+
+// UnmarshalJSON keeps the bytes.
+func (o *once) UnmarshalJSON(b []byte) error {
+	if *o != nil {
+		return errTwice
+	}
+	*o = bytes.Clone(b)
+	return nil
+}
+
+// read reads a message and reports whether it is a plain request.
+func (p *plain) read(body []byte) bool {
+	if json.Unmarshal(body, p) != nil || !plainID(p.ID) || p.Method != string(protocol.MethodToolsCall) || p.Result != nil ||
+		json.Unmarshal(p.Params, &p.params) != nil || p.params.Name == "" {
+		return false
+	}
+	if p.params.Meta != nil && json.Unmarshal(p.params.Meta, &p.meta) != nil {
+		return false
+	}
+	return p.meta[protocol.MetaKeyLogLevel] == nil && p.meta["progressToken"] == nil
+}
+
+// plainID reports whether an id is written as the library would write it.
+func plainID(id []byte) bool {
+	if len(id) == 0 {
+		return false
+	}
+	text := id[0] == '"'
+	for _, c := range id {
+		if text && (c == '\\' || c >= utf8.RuneSelf) || !text && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return text || len(id) <= maxDigits
+}
+
+// maxDigits is how long a number surely survives the library's float64.
+const maxDigits = 15
 
 // servePlain answers a plain request and reports whether it was one.
 func (d *door) servePlain(w http.ResponseWriter, r *http.Request, q *request) bool {
@@ -45,26 +94,21 @@ func (d *door) servePlain(w http.ResponseWriter, r *http.Request, q *request) bo
 		return false
 	}
 	var p plain
-	if json.Unmarshal(q.body, &p) != nil || !p.isCall() {
+	if !p.read(q.body) {
 		return false
 	}
 	if !q.modern {
 		return d.mayShortcut(q) && d.serveDirect(w, r, q, &p)
 	}
-	if !p.matches(h) || d.readsHeaders(p.Params.Name) {
+	if !p.matches(h) || d.readsHeaders(p.params.Name) {
 		return false
 	}
 	return d.serveDirect(w, r, q, &p) || d.serveThin(w, r, q, &p)
 }
 
-func (p *plain) isCall() bool {
-	return len(p.ID) > 0 && p.ID[0] != 'n' && p.Method == string(protocol.MethodToolsCall) && p.Params.Name != "" &&
-		p.Params.Meta.LogLevel == nil && p.Params.Meta.Progress == nil
-}
-
 // matches holds a message of the era without sessions to its headers.
 func (p *plain) matches(h http.Header) bool {
-	return p.Params.Name == h.Get(protocol.HeaderName) && p.Params.Meta.Version == protocol.ProtocolVersion20260728
+	return p.params.Name == h.Get(protocol.HeaderName) && string(p.meta[protocol.MetaKeyProtocolVersion]) == `"`+protocol.ProtocolVersion20260728+`"`
 }
 
 // serveThin has the library handle the message without its transport.
@@ -72,7 +116,7 @@ func (d *door) serveThin(w http.ResponseWriter, r *http.Request, q *request, p *
 	ctx := d.mcp.WithContext(withRequest(r.Context(), q), quiet{})
 	message := d.mcp.HandleMessage(ctx, q.body)
 	if q.fail != nil {
-		q.fail.write(w, p.ID)
+		q.fail.write(w, json.RawMessage(p.ID))
 		return true
 	}
 	writeMessage(w, statusOf(message), message)

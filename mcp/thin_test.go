@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,6 +36,68 @@ func (h *house) answer(e era, params string) string {
 	w := dial(h.t, h.door(h.open("sell-tea").Key), "", e)
 	r := w.ask("tools/call", params)
 	return fmt.Sprintf("%d %s %s", r.status, r.header.Get("Content-Type"), r.body)
+}
+
+// What is odd about a message is answered as the library answers it: a content type with a
+// parameter goes through the library's transport.
+func TestOddIsTheSame(t *testing.T) {
+	h := newHouse(t, nil)
+	const version, caps = `"io.modelcontextprotocol/protocolVersion":"2026-07-28"`, `"io.modelcontextprotocol/clientCapabilities":{}`
+	for name, meta := range map[string]string{
+		"plain":                      version + "," + caps,
+		"version in other letters":   strings.Replace(version, "protocolVersion", "ProtocolVersion", 1) + "," + caps,
+		"version and again":          version + "," + caps + `,"io.modelcontextprotocol/protocolversion":"2025-11-25"`,
+		"capabilities that are none": version + `,"io.modelcontextprotocol/clientCapabilities":{"elicitation":5}`,
+		"capabilities":               version + `,"io.modelcontextprotocol/clientCapabilities":{"elicitation":{},"x":{"y":[1]}}`,
+		"capabilities are null":      version + `,"io.modelcontextprotocol/clientCapabilities":null`,
+		"key in other letters":       version + "," + caps + `,"dev.astra/IdempotencyKey":"k"`,
+		"key":                        version + "," + caps + `,"dev.astra/idempotencyKey":"k"`,
+		"no key":                     version + "," + caps + `,"dev.astra/idempotencyKey":""`,
+		"key is null":                version + "," + caps + `,"dev.astra/idempotencyKey":null`,
+		"legacy key":                 `"dev.astra/idempotencyKey":"k"`,
+		"legacy key, other letters":  `"Dev.astra/idempotencyKey":"k"`,
+		"another meta":               version + "," + caps + `},"_meta":{` + version,
+		"no meta at the end":         version + "," + caps + `},"_meta":{"x":1`,
+	} {
+		for _, frame := range []string{
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"stock","arguments":{"thing":"tea"},"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":"\u0061\u00fc<","method":"tools/call","params":{"name":"no_such","_meta":{%s},"name":"stock","arguments":{"thing":"tea"}}}`,
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","result":{},"params":{"name":"stock","arguments":{"thing":"tea"},"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":7,"id":null,"method":"tools/call","params":{"name":"stock","arguments":{"thing":"tea"},"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":1e3,"METHOD":"tools/call","params":{"name":"stock","Arguments":{"thing":"tea"},"_META":{%s}}}`,
+			`{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"stock","arguments":{"thing":"tea"},"arguments":null,"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":"x` + "\xff" + `","method":"tools/call","params":{"name":"stock","arguments":[],"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"stock","arguments":{"thing":"tea"},"task":null,"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"sell","_meta":{%s}},"params":{"name":"stock","arguments":{"thing":"tea"}}}`,
+		} {
+			message := fmt.Sprintf(frame, meta)
+			for _, e := range []era{legacy, modern} {
+				ours, theirs := h.raw(e, "application/json", message), h.raw(e, "application/json; charset=utf-8", message)
+				if ours != theirs {
+					t.Errorf("%s, %s:\n%s\nours   %s\ntheirs %s", name, e, message, ours, theirs)
+				}
+			}
+		}
+	}
+}
+
+// raw is what an agent in a fresh episode gets for a message, and the steps it makes.
+func (h *house) raw(e era, contentType, message string) string {
+	o := h.open("sell-tea")
+	w := dial(h.t, h.door(o.Key), "", e)
+	q, err := http.NewRequestWithContext(h.t.Context(), "POST", w.url, strings.NewReader(message))
+	must(h.t, err)
+	q.Header = http.Header{"Content-Type": {contentType}, "Mcp-Protocol-Version": {string(e)}, "Mcp-Session-Id": {w.session}, "Mcp-Method": {"tools/call"}, "Mcp-Name": {"stock"}}
+	r, err := http.DefaultClient.Do(q)
+	must(h.t, err)
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	must(h.t, err)
+	steps := ""
+	for _, s := range h.record(o.Episode).Steps {
+		steps += fmt.Sprint(s.Tool, string(s.Args), s.Key)
+	}
+	return fmt.Sprintf("%d %s %s %s", r.StatusCode, r.Header.Get("Content-Type"), body, steps)
 }
 
 // A session whose calls all take the short cut passes through the library often enough
