@@ -49,8 +49,12 @@ $(VENV)/.ready: examples/clients/python/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-race: peers ## all Go tests and stories, with the race detector
-	$(GO) test -race -timeout 20m ./...
+race: peers ## all Go tests and stories, with the race detector; the whole output is in dist/test.log
+	@mkdir -p dist
+	@$(GO) test -race -timeout 25m -v ./... >dist/test.log 2>&1; status=$$?; \
+	  grep -E '^(ok|FAIL)\s|^panic:' dist/test.log; \
+	  if [ $$status != 0 ]; then grep -B40 -A20 -E '^\s*--- FAIL|^panic:|DATA RACE' dist/test.log | tail -400; exit $$status; fi; \
+	  echo "skipped:"; grep -B1 -E '^\s*--- SKIP' dist/test.log || echo "  nothing"
 
 conformance: peers ## the official MCP conformance suite, both eras
 	$(GO) test -count=1 -run '^TestConformance$$' -v ./mcp
