@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 out=dist/demo
 rm -rf "$out" && mkdir -p "$out"
 export ASTRA_DIR=$out/store
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 astra() { bin/astra "$@"; }
 
 say "Serve the example arenas"

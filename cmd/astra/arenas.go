@@ -183,6 +183,7 @@ func (a *app) bringNeighbours(ctx context.Context, f *follower, path string, are
 			return err
 		}
 		if other == nil {
+			a.note("astra: some tasks of %s borrow tools of arena %s, which is not in %s; --arenas names other directories", arena.Name, name, strings.Join(near.config.Arenas, ", "))
 			continue
 		}
 		if err := f.bring(ctx, name, other); err != nil {
@@ -263,9 +264,18 @@ func (a *app) arenasCommand() *cobra.Command {
 	return a.wantsJSON(cmd)
 }
 
+// noArenas tells a newcomer in the wrong directory.
+func (a *app) noArenas() string {
+	return fmt.Sprintf("astra: no arenas in %s or the store; --arenas names other directories", strings.Join(a.config.Arenas, ", "))
+}
+
 func (a *app) printArenas(list []astra.PublicArena) error {
 	if a.json {
 		return a.printJSON(list)
+	}
+	if len(list) == 0 {
+		a.note("%s", a.noArenas())
+		return nil
 	}
 	t := newTable("arena", "version", "tools", "train", "validation", "test", "title")
 	for _, p := range list {

@@ -59,12 +59,21 @@ var settings = []setting{
 	{key: "base_url", about: "OpenAI-compatible API that the llm agent asks", kind: "URL", set: text(func(c *config) *string { return &c.BaseURL })},
 	{key: "model", about: "model that the llm agent asks for", kind: "NAME", set: text(func(c *config) *string { return &c.Model })},
 	{key: "log_level", about: "debug, info, warn or error (default warn; serve: info)", kind: "LEVEL", set: func(c *config, v []string) error {
-		return c.LogLevel.UnmarshalText([]byte(v[0]))
+		if c.LogLevel.UnmarshalText([]byte(v[0])) != nil {
+			return errors.New("want debug, info, warn or error")
+		}
+		return nil
 	}},
 }
 
 func text(at func(*config) *string) func(*config, []string) error {
-	return func(c *config, v []string) error { *at(c) = v[0]; return nil }
+	return func(c *config, v []string) error {
+		if v[0] == "" {
+			return errors.New("want a value, not an empty text")
+		}
+		*at(c) = v[0]
+		return nil
+	}
 }
 
 // address takes a URL too, which is how clients are told of the same place.

@@ -19,38 +19,40 @@ type link struct {
 	house  *house // nil if another process owns the store
 }
 
-// How long connect waits for an owner that neither answers nor lets go: one that is
-// starting compiles its engine and takes up its episodes first.
-const (
-	connectTries = 200
-	connectPause = 100 * time.Millisecond
-)
+// patience is how long connect waits for an owner that neither answers nor lets go: one
+// that is starting compiles its engine and takes up its episodes first. A single answer may
+// take a quarter of it; a stopped process takes connections and says nothing.
+const patience = 20 * time.Second
+
+const connectPause = 100 * time.Millisecond
 
 // connect becomes the owner of the store, or finds out who is. In between lie moments in
 // which neither is possible: an owner that has not announced itself yet, or has died and
 // left its record.
 func (a *app) connect(ctx context.Context) (*link, error) {
-	var last error
-	for range connectTries {
+	for end := time.Now().Add(a.patience); ; {
 		l, err := a.tryConnect(ctx)
 		if err == nil {
 			return l, nil
 		}
-		if !errors.Is(err, errNotYet) {
+		if _, ok := errors.AsType[notYet](err); !ok {
 			return nil, err
 		}
-		last = err
+		if time.Now().After(end) {
+			return nil, failf("Stop that process, or use another directory with --dir.", "store %s: another process owns it and does not answer: %w", a.config.Dir, err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		case <-time.After(connectPause):
 		}
 	}
-	return nil, failf("Stop that process, or use another directory with --dir.", "store %s: another process owns it and does not answer: %w", a.config.Dir, last)
 }
 
-// errNotYet says that trying again may help.
-var errNotYet = errors.New("not yet")
+// notYet is an error after which trying again may help.
+type notYet struct{ error }
+
+func (e notYet) Unwrap() error { return e.error }
 
 func (a *app) tryConnect(ctx context.Context) (*link, error) {
 	h, err := a.own(ctx, a.config.Dir, anywhere)
@@ -62,7 +64,7 @@ func (a *app) tryConnect(ctx context.Context) (*link, error) {
 	}
 	owner, err := store.ReadOwner(a.config.Dir)
 	if errors.Is(err, astra.ErrNotFound) {
-		return nil, fmt.Errorf("%w: %w", errNotYet, err)
+		return nil, notYet{err}
 	}
 	if err != nil {
 		return nil, err
@@ -71,8 +73,10 @@ func (a *app) tryConnect(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Stats(ctx); err != nil { // needs the token, as everything else will
-		return nil, fmt.Errorf("%w: process %d: %w", errNotYet, owner.PID, err)
+	asking, cancel := context.WithTimeout(ctx, a.patience/4)
+	defer cancel()
+	if _, err := c.Stats(asking); err != nil { // needs the token, as everything else will
+		return nil, notYet{fmt.Errorf("process %d: %w", owner.PID, err)}
 	}
 	return &link{Client: c, agents: owner.Agents}, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -22,6 +23,13 @@ func (a *app) episodesCommand() *cobra.Command {
 	flags.StringVar((*string)(&q.Status), "status", "", "only of this `STATUS`: open, submitted, scored, expired, aborted or invalid")
 	flags.IntVar(&q.Limit, "limit", 50, "how many at most; 0 is all")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if q.Limit < 0 {
+			return &problem{err: errors.New("--limit wants a whole number, 0 for all"), code: 2}
+		}
+		if err := errors.Join(oneOf("mode", string(q.Mode), "practice", "train", "eval"),
+			oneOf("status", string(q.Status), "open", "submitted", "scored", "expired", "aborted", "invalid")); err != nil {
+			return err
+		}
 		return a.look(cmd.Context(), func(f *follower) error {
 			list, err := listEpisodes(cmd.Context(), f, q)
 			if err != nil {
@@ -58,6 +66,10 @@ func listEpisodes(ctx context.Context, f *follower, q astra.Query) ([]astra.Summ
 func (a *app) printEpisodes(list []astra.Summary) error {
 	if a.json {
 		return a.printJSON(list)
+	}
+	if len(list) == 0 {
+		a.note("astra: no episodes there, or none that these flags let through")
+		return nil
 	}
 	t := newTable("episode", "arena", "task", "seed", "mode", "policy", "status", "steps", "reward", "opened", "")
 	for _, s := range list {

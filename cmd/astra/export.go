@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -44,22 +46,34 @@ first. Practice, eval and invalid episodes are never written.`,
 
 func (a *app) exportSFT(ctx context.Context, f *follower, q astra.Query, least float64, out string) error {
 	rows := &rowCounter{w: a.stdout}
-	if out == "" {
-		return f.ExportSFT(ctx, rows, q, least)
-	}
-	err := writeWhole(out, func(w io.Writer) error {
+	write := func(w io.Writer) error {
 		rows.w = w
 		return f.ExportSFT(ctx, rows, q, least)
-	})
-	if err == nil {
+	}
+	if out == "" {
+		if err := write(a.stdout); err != nil {
+			return err
+		}
+	} else if err := writeWhole(out, write); err != nil {
+		return err
+	} else {
 		a.note("%d episodes written to %s", rows.n, out)
 	}
-	return err
+	if rows.n == 0 {
+		a.note("astra: no scored train episode fits; `astra episodes --mode train --status scored` lists those there are")
+	}
+	return nil
 }
 
 // writeWhole writes a file beside path and puts it in its place when it is complete.
 func writeWhole(path string, write func(io.Writer) error) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory; name a file", path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".astra-*")
+	if failed, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s cannot be written: %w", path, failed.Err)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -141,8 +143,15 @@ const shutdownGrace = 15 * time.Second
 func (h *house) serve(name, addr string, s *http.Server) (string, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
-		return "", failf("Another process may listen there: choose an address with --"+name+".", "%s listener: %w", name, err)
+		remedy := "Choose an address of this machine with --" + name + "."
+		if errors.Is(err, syscall.EADDRINUSE) {
+			remedy = "Another process listens there: choose another address with --" + name + "."
+		}
+		return "", failf(remedy, "%s listener: %w", name, err)
 	}
+	quiet := &unasked{conns: map[net.Conn]bool{}}
+	s.ConnState = quiet.note
+	s.RegisterOnShutdown(quiet.close)
 	h.servers.Go(func() error {
 		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 			return fmt.Errorf("%s listener: %w", name, err)
@@ -158,6 +167,32 @@ func (h *house) serve(name, addr string, s *http.Server) (string, error) {
 		return nil
 	})
 	return "http://" + reachable(l.Addr().(*net.TCPAddr)), nil
+}
+
+// unasked are the connections on which nothing was asked yet. Browsers and Go's own client
+// open some ahead of need, and Shutdown gives each five seconds to ask, which would be the
+// most of what a short command takes.
+type unasked struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+func (u *unasked) note(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state == http.StateNew {
+		u.conns[c] = true
+	} else {
+		delete(u.conns, c)
+	}
+}
+
+func (u *unasked) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.conns {
+		c.Close()
+	}
 }
 
 // reachable is where this machine finds a listener: one on all addresses is on loopback too.

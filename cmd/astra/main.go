@@ -32,6 +32,9 @@ func Main() int {
 		<-signals
 		os.Exit(130)
 	}()
+	// A reader that has seen enough (`astra episodes | head -1`) is no reason to die without
+	// giving the store back: writing fails instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	if context.Cause(ctx) == errInterrupted && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)) {
 		return 130

@@ -136,31 +136,39 @@ func (a *app) mcpServer(arena string, http bool) (mcpServer, error) {
 	}
 	exe, err := os.Executable()
 	dir, err2 := filepath.Abs(a.config.Dir)
-	s := mcpServer{command: exe, args: []string{"mcp", "--dir", dir}}
-	paths, err3 := a.arenaPaths()
-	if err := errors.Join(err, err2, err3); err != nil {
-		return s, err
-	}
+	args, err3 := a.arenaArgs(arena)
+	return mcpServer{command: exe, args: append([]string{"mcp", "--dir", dir}, args...)}, errors.Join(err, err2, err3)
+}
+
+// arenaArgs are what `astra mcp` must be told to find an arena, "" for all. One that was
+// given by its path keeps it: it need not lie in the arena directories.
+func (a *app) arenaArgs(arena string) (args []string, err error) {
 	if arena != "" {
 		found, err := a.findArena(arena)
-		if err != nil {
-			return s, err
-		}
-		if found != nil {
-			arena = found.Name
-		}
-		s.args = append(s.args, "--arena", arena)
-	}
-	if len(paths) > 0 {
-		for _, d := range a.config.Arenas {
-			abs, err := filepath.Abs(d)
-			if err != nil {
-				return s, err
+		switch {
+		case err != nil:
+			return nil, err
+		case found == nil:
+			a.note("# no arena %q in %s: it must be in the store", arena, strings.Join(a.config.Arenas, ", "))
+		case isArena(arena):
+			if arena, err = filepath.Abs(arena); err != nil {
+				return nil, err
 			}
-			s.args = append(s.args, "--arenas", abs)
 		}
+		args = append(args, "--arena", arena)
 	}
-	return s, nil
+	paths, err := a.arenaPaths()
+	if err != nil || len(paths) == 0 {
+		return args, err
+	}
+	for _, d := range a.config.Arenas {
+		abs, err := filepath.Abs(d)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, "--arenas", abs)
+	}
+	return args, nil
 }
 
 func (a *app) printMCPConfig(c mcpClient, s mcpServer) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/store"
@@ -16,7 +17,7 @@ func report(w io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, errQuiet) {
+	if errors.Is(err, errQuiet) || errors.Is(err, syscall.EPIPE) {
 		return 1
 	}
 	p, ok := errors.AsType[*problem](err)

@@ -162,6 +162,9 @@ func (r *rollout) turns(ctx context.Context, o *gateway.Opening, player agent.Pl
 // still be scored.
 const maxReply = 64 << 10
 
+// maxMessages is what the gateway takes of messages.
+const maxMessages = 4 << 20
+
 func cut(s string) string {
 	if len(s) <= maxReply {
 		return s
@@ -176,6 +179,9 @@ func (r *rollout) submit(ctx context.Context, id astra.EpisodeID, answer string,
 	s := astra.Submitted{Answer: &answer}
 	if t, ok := player.(agent.Transcriber); ok {
 		s.Messages = t.Messages()
+	}
+	if len(s.Messages) > maxMessages {
+		s.Messages = nil
 	}
 	_, err := r.to.Submit(ctx, id, s)
 	if s.Messages != nil && (errors.Is(err, astra.ErrDisagrees) || errors.Is(err, astra.ErrRefused)) {

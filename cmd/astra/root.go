@@ -2,12 +2,16 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // An app is one run of the command line.
@@ -20,11 +24,12 @@ type app struct {
 	flags      map[string]*flagValue
 	config     config
 	levelSet   bool
+	patience   time.Duration // with a store's owner
 	json       bool
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
-	return &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, flags: map[string]*flagValue{}}
+	return &app{stdin: stdin, stdout: stdout, stderr: stderr, env: env, flags: map[string]*flagValue{}, patience: patience}
 }
 
 const rootHelp = `astra serves tool environments ("arenas") to agents over MCP, runs their tools in a WASM
@@ -44,7 +49,7 @@ The first ^C lets a command finish what it is doing, the second ends it.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{Use: "astra", Short: "Arenas for agents: serve, roll out, score, keep, export", Long: rootHelp,
-		SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
+		Version: version(), SilenceErrors: true, SilenceUsage: true, Args: cobra.ArbitraryArgs,
 		PersistentPreRunE: func(*cobra.Command, []string) error { return a.configure() }}
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
@@ -52,11 +57,13 @@ func (a *app) root() *cobra.Command {
 		}
 		return noCommand(cmd, args[0])
 	}
+	root.SetHelpCommand(helpCommand())
+	root.SetVersionTemplate("astra {{.Version}}\n")
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.SetIn(a.stdin)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &problem{err: err, remedy: fmt.Sprintf("`%s --help` shows the flags.", cmd.CommandPath()), code: 2}
+		return &problem{err: plainly(err), remedy: fmt.Sprintf("`%s --help` shows the flags.", cmd.CommandPath()), code: 2}
 	})
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default astra.yaml, if there is one)")
 	for _, key := range []string{"dir", "arenas", "log_level"} {
@@ -83,6 +90,40 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
+// helpCommand is cobra's, but for names that are no commands, which it passes over.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{Use: "help [COMMAND]", Short: "Tell how a command is used",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return noCommand(cmd.Root(), strings.Join(args, " "))
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		}}
+}
+
+// plainly says what a flag wants without naming Go's functions.
+func plainly(err error) error {
+	bad, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	want := map[string]string{"int": "a whole number", "int64": "a whole number", "float64": "a number", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+	if want == "" {
+		return err
+	}
+	return fmt.Errorf("--%s %s: want %s", bad.GetFlag().Name, bad.GetValue(), want)
+}
+
+// oneOf holds a flag's value to some words; "" is a flag that was not given.
+func oneOf(flag, v string, words ...string) error {
+	if v == "" || slices.Contains(words, v) {
+		return nil
+	}
+	return &problem{err: fmt.Errorf("--%s %s: want one of %v", flag, v, words), code: 2}
+}
+
 // noCommand suggests what may have been meant.
 func noCommand(root *cobra.Command, name string) error {
 	remedy := "`astra help` lists the commands."
@@ -96,8 +137,11 @@ func noCommand(root *cobra.Command, name string) error {
 // args holds a command to its number of arguments, in words.
 func args(least, most int, names string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) >= least && (most < 0 || len(args) <= most) {
+		if len(args) >= least && (most < 0 || len(args) <= most) && !slices.Contains(args, "") {
 			return nil
+		}
+		if slices.Contains(args, "") { // a script's unset variable
+			return &problem{err: fmt.Errorf("%s was given an empty argument", cmd.Name()), code: 2}
 		}
 		err := fmt.Errorf("%s takes no arguments, such as %q", cmd.Name(), append(args, "")[0])
 		if names != "" {

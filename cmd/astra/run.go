@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"slices"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
@@ -66,16 +66,13 @@ ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or 
 }
 
 func (f *runFlags) check() error {
-	one := func(flag, v string, of ...string) error {
-		if v == "" || slices.Contains(of, v) {
-			return nil
-		}
-		return &problem{err: fmt.Errorf("--%s %s: want one of %v", flag, v, of), code: 2}
-	}
 	if f.episodes < 0 || f.parallel < 1 || f.parallel > 1024 {
 		return &problem{err: errors.New("--episodes and --parallel want whole numbers above 0; --parallel at most 1024"), code: 2}
 	}
-	return errors.Join(one("agent", f.agent, "gold", "random", "llm"), one("split", f.split, "train", "validation", "test"), one("mode", f.mode, "train", "eval"))
+	if f.calls < 1 || f.rounds < 1 || f.maxTokens < 0 || f.totalTokens < 0 {
+		return &problem{err: errors.New("--calls, --rounds, --max-tokens and --total-tokens want whole numbers above 0"), code: 2}
+	}
+	return errors.Join(oneOf("agent", f.agent, "gold", "random", "llm"), oneOf("split", f.split, "train", "validation", "test"), oneOf("mode", f.mode, "train", "eval"))
 }
 
 func (a *app) rollOut(ctx context.Context, to *follower, arg string, f *runFlags) error {
@@ -192,6 +189,9 @@ func (f *runFlags) playerSeed(task string, attempt int) uint64 {
 func (a *app) models(f *runFlags) (func(string, int) (agent.Player, error), error) {
 	if a.config.Model == "" {
 		return nil, failf("Name it with --model, ASTRA_MODEL, or model in astra.yaml.", "the llm agent needs a model")
+	}
+	if u, err := url.Parse(a.config.BaseURL); a.config.BaseURL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return nil, &problem{err: fmt.Errorf("--base-url %s: want a URL such as http://localhost:8000/v1", a.config.BaseURL), code: 2}
 	}
 	opts := agent.LLMOptions{BaseURL: a.config.BaseURL, Model: a.config.Model, APIKey: a.apiKey(), System: f.system,
 		Rounds: f.rounds, MaxTokens: f.maxTokens, TotalTokens: f.totalTokens}

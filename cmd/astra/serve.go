@@ -82,6 +82,9 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 	if a.json {
 		return a.printJSON(map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)})
 	}
+	if len(list) == 0 {
+		a.note("%s", a.noArenas())
+	}
 	a.printf("serving %d arenas from %s\n", len(list), a.config.Dir)
 	a.printf("agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
 	a.printf("control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))

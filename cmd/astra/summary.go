@@ -104,7 +104,11 @@ func (a *app) complain(attempts []attempt) {
 		if why == "" {
 			why = string(at.Status)
 		}
-		a.note("astra: task %s, attempt %d %s: %s", plain(at.Task), at.Number, at.Episode, clip(why, 400))
+		name := fmt.Sprintf("task %s, attempt %d", plain(at.Task), at.Number)
+		if at.Episode != "" {
+			name += ", " + string(at.Episode)
+		}
+		a.note("astra: %s: %s", name, clip(why, 400))
 	}
 	if told > maxComplaints {
 		a.note("astra: and %d more without a score; `astra episodes --status invalid` lists the invalid ones", told-maxComplaints)
