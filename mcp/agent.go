@@ -1,7 +1,9 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,15 +30,17 @@ func (s *Server) newAgentDoor(a astra.PublicArena) (*door, error) {
 		server.WithResourceCapabilities(false, false),
 		server.WithToolFilter(s.filter),
 		server.WithHooks(hooks))
+	own := map[string]bool{}
 	for _, t := range a.Tools {
 		m.AddTool(registered(t), s.callTool)
+		own[t.Name] = true
 	}
-	hooks.AddBeforeCallTool(s.beforeCall(m))
+	hooks.AddBeforeCallTool(noteCall)
 	hooks.AddOnError(s.unknownTool)
 	s.addEpisodePrompt(m)
 	s.addEpisodeResource(m)
 	d := s.newDoor(m)
-	d.direct, d.meta = s.callDirect, serverMeta("astra/"+a.Name, s.opts.Version, orName(a.Title, a.Name))
+	d.direct, d.meta = s.callDirect(own), serverMeta("astra/"+a.Name, s.opts.Version, orName(a.Title, a.Name))
 	return d, nil
 }
 
@@ -69,39 +73,66 @@ func (s *Server) listTools(ctx context.Context, id astra.EpisodeID) []protocol.T
 	return tools
 }
 
-// beforeCall notes what is called, and makes a distractor known to the library: those in
-// view are other arenas' tools, and are met one by one.
-func (s *Server) beforeCall(m *server.MCPServer) server.OnBeforeCallToolFunc {
-	return func(ctx context.Context, _ any, r *protocol.CallToolRequest) {
-		q := requestFrom(ctx)
-		q.calling = r.Params.Name
-		if m.GetTool(q.calling) != nil {
-			return
-		}
-		view, err := s.episodes.Tools(ctx, q.episode)
-		if err != nil {
-			return // the call will fail, and say why
-		}
-		if i := slices.IndexFunc(view, func(t astra.PublicTool) bool { return t.Name == q.calling }); i >= 0 {
-			m.AddTool(registered(view[i]), s.callTool)
-		}
-	}
+// noteCall tells filter what is called.
+func noteCall(ctx context.Context, _ any, r *protocol.CallToolRequest) {
+	requestFrom(ctx).calling = r.Params.Name
 }
 
-// unknownTool has the gateway record a call of a tool that is not in view: it is a failed
-// step, though the client is answered by the protocol's own error. That says what the log
-// says, or a harness's transcript would not agree with it. A tool that has come into view
-// since the library looked is told of in the same way.
+// unknownTool answers a call of a tool that the library does not know, or knows to be out
+// of view. A distractor is another arena's tool; it is not registered, as the library would
+// tell all agents of the arena. Any other is a failed step, which the gateway records,
+// though the client is answered by the protocol's own error. That says what the log says,
+// or a harness's transcript would not agree with it.
 func (s *Server) unknownTool(ctx context.Context, _ any, method protocol.MCPMethod, message any, err error) {
 	r, ok := message.(*protocol.CallToolRequest)
 	if !ok || method != protocol.MethodToolsCall || !errors.Is(err, server.ErrToolNotFound) {
 		return
 	}
 	q := requestFrom(ctx)
-	q.fail = &rpcError{status: http.StatusOK, Code: protocol.INVALID_PARAMS, Message: textOf(s.answer(ctx, *r))}
-	if isModern(ctx) {
-		q.fail.status = http.StatusBadRequest
+	t, in := s.toolInView(ctx, q.episode, r.Params.Name)
+	if err := headersAgree(ctx, t, r); err != nil {
+		q.instead = &rpcError{status: http.StatusBadRequest, Code: protocol.HEADER_MISMATCH, Message: err.Error()}
+		return
 	}
+	result := s.answer(ctx, *r)
+	if in || !result.IsError { // or it has just come into view
+		q.instead = q.door.directReply(result, isModern(ctx))
+		return
+	}
+	fail := &rpcError{status: http.StatusOK, Code: protocol.INVALID_PARAMS, Message: textOf(result)}
+	if isModern(ctx) {
+		fail.status = http.StatusBadRequest
+	}
+	q.instead = fail
+}
+
+func (s *Server) toolInView(ctx context.Context, id astra.EpisodeID, name string) (astra.PublicTool, bool) {
+	view, err := s.episodes.Tools(ctx, id)
+	if err != nil {
+		s.log.ErrorContext(ctx, "no view", "episode", id, "error", err)
+	}
+	i := slices.IndexFunc(view, func(t astra.PublicTool) bool { return t.Name == name })
+	if i < 0 {
+		return astra.PublicTool{}, false
+	}
+	return view[i], true
+}
+
+// headersAgree holds a call to its Mcp-Param headers, as the library does for the tools
+// that it knows.
+func headersAgree(ctx context.Context, t astra.PublicTool, r *protocol.CallToolRequest) error {
+	q := requestFrom(ctx)
+	if !isModern(ctx) || q.header == nil || !bytes.Contains(t.Input, paramHeader) {
+		return nil
+	}
+	params, err := json.Marshal(map[string]json.RawMessage{"arguments": r.Params.RawArguments})
+	if err != nil {
+		return err
+	}
+	known := registered(t)
+	return protocol.ValidateParamHeadersLookup(func(name string) (string, bool) {
+		return q.header.Get(name), len(q.header.Values(name)) > 0
+	}, &known, params)
 }
 
 // callTool is the handler of every tool of an arena, for agents.

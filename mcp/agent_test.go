@@ -146,6 +146,33 @@ func TestUnknownToolKeepsNotification(t *testing.T) {
 	}
 }
 
+// A distractor is a tool of another arena, and else like any other: its headers must agree
+// with its arguments, and nobody else is told of it.
+func TestDistractors(t *testing.T) {
+	h := newHouse(t, nil)
+	other := dial(t, h.door(h.open("long").Key), "", legacy)
+	bothEras(t, func(t *testing.T, e era) {
+		o := h.open("long")
+		w := dial(t, h.door(o.Key), "", e)
+		for i, params := range []string{`{"name":"near","arguments":{"name":"Rome"}}`, `{"name":"near","arguments":{"name":"Rome"},"_meta":{"progressToken":"p"}}`} {
+			if e == modern {
+				w.header.Set("Mcp-Param-Place", "Roma")
+				if r := w.ask("tools/call", params); r.status != http.StatusBadRequest || !strings.Contains(r.body, "-32020") {
+					t.Errorf("%s with another header: %d %s", params, r.status, r.body)
+				}
+				w.header.Set("Mcp-Param-Place", "Rome")
+			}
+			r := w.ask("tools/call", params)
+			if v := r.read(t); r.status != http.StatusOK || v.text() != `{"near":"Rome"}` || len(h.record(o.Episode).Steps) != i+1 {
+				t.Errorf("%s: %d %s, %d steps", params, r.status, r.body, len(h.record(o.Episode).Steps))
+			}
+		}
+	})
+	if r := other.ask("tools/call", `{"name":"stock","_meta":{"progressToken":"p"}}`); strings.Contains(r.body, "list_changed") {
+		t.Errorf("another agent was told: %s", r.body)
+	}
+}
+
 func TestBadArgumentsAreAStep(t *testing.T) {
 	h := newHouse(t, nil)
 	o := h.open("sell-tea")

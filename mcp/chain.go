@@ -138,9 +138,9 @@ type request struct {
 	reply   *reply      // nil over stdio
 	process *session    // the stdio process; nil over HTTP
 	body    []byte
-	modern  bool      // of the era without sessions, if the library does not say so
-	calling string    // the tool that tools/call names; "" for every other method
-	fail    *rpcError // set by a handler: answer this instead
+	modern  bool       // of the era without sessions, if the library does not say so
+	calling string     // the tool that tools/call names; "" for every other method
+	instead substitute // set by a handler
 }
 
 type requestKey struct{}

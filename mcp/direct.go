@@ -14,13 +14,18 @@ import (
 // A caller answers the calls of a door's tools, if it can, without the library.
 type caller func(ctx context.Context, q *request, c astra.Call) (*protocol.CallToolResult, bool)
 
-// callDirect is the caller of agents: a tool known to be in view needs no more of the
-// library than the form of its answer.
-func (s *Server) callDirect(ctx context.Context, q *request, c astra.Call) (*protocol.CallToolResult, bool) {
-	if in, err := s.inView(ctx, q.episode, c.Tool); err != nil || !in {
-		return nil, false
+// callDirect makes the caller of agents: one of the arena's own tools, known to be in view,
+// needs no more of the library than the form of its answer.
+func (s *Server) callDirect(own map[string]bool) caller {
+	return func(ctx context.Context, q *request, c astra.Call) (*protocol.CallToolResult, bool) {
+		if !own[c.Tool] {
+			return nil, false
+		}
+		if in, err := s.inView(ctx, q.episode, c.Tool); err != nil || !in {
+			return nil, false
+		}
+		return s.call(ctx, q.episode, c), true
 	}
-	return s.call(ctx, q.episode, c), true
 }
 
 // serveDirect answers a plain call from one reading of the message, where the library
@@ -36,7 +41,7 @@ func (d *door) serveDirect(w http.ResponseWriter, r *http.Request, q *request, p
 		q.calling = ""
 		return false
 	}
-	writeMessage(w, http.StatusOK, directReply{JSONRPC: protocol.JSONRPC_VERSION, ID: json.RawMessage(p.ID), Result: d.directResult(result, q.modern)})
+	d.directReply(result, q.modern).write(w, json.RawMessage(p.ID))
 	return true
 }
 
@@ -101,13 +106,27 @@ type directText struct {
 	Text string `json:"text"`
 }
 
-func (d *door) directResult(r *protocol.CallToolResult, modern bool) directResult {
+func (d *door) directReply(r *protocol.CallToolResult, modern bool) *directReply {
 	out := directResult{IsError: r.IsError, Structured: r.RawStructuredContent}
 	out.Content[0] = directText{"text", textOf(r)}
 	if modern {
 		out.Meta, out.ResultType = d.meta, "complete"
 	}
-	return out
+	return &directReply{JSONRPC: protocol.JSONRPC_VERSION, Result: out}
+}
+
+func (a *directReply) body(id json.RawMessage) []byte {
+	a.ID = id
+	b, err := json.Marshal(a)
+	if err != nil {
+		panic(err) // an id that was parsed from JSON, strings, and what the gateway made JSON
+	}
+	return append(b, '\n')
+}
+
+func (a *directReply) write(w http.ResponseWriter, id json.RawMessage) {
+	a.ID = id
+	writeMessage(w, http.StatusOK, a)
 }
 
 // serverMeta is the _meta of every result of the era without sessions: who answers.

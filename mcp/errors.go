@@ -66,7 +66,13 @@ func (s *Server) readError(err error) error {
 	return errors.New("astra could not do this")
 }
 
-// A rpcError is a JSON-RPC error that replaces whatever the library would answer.
+// A substitute replaces whatever the library would answer.
+type substitute interface {
+	body(id json.RawMessage) []byte // the whole JSON-RPC message; a nil id is null
+	write(w http.ResponseWriter, id json.RawMessage)
+}
+
+// A rpcError is a substitute that is a JSON-RPC error.
 type rpcError struct {
 	status  int             // of HTTP
 	Code    int             `json:"code"`
@@ -87,7 +93,6 @@ func missingCapability(name string) *rpcError {
 	}
 }
 
-// body is the whole JSON-RPC message; a nil id is null.
 func (e *rpcError) body(id json.RawMessage) []byte {
 	b, err := json.Marshal(struct {
 		JSONRPC string          `json:"jsonrpc"`

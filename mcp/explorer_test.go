@@ -425,8 +425,9 @@ func TestStdioHandlers(t *testing.T) {
 		if r.GetBool("panic", false) {
 			panic("CANARY")
 		}
-		requestFrom(ctx).fail = missingCapability("roots")
-		return nil, requestFrom(ctx).fail
+		fail := missingCapability("roots")
+		requestFrom(ctx).instead = fail
+		return nil, fail
 	})
 	var out strings.Builder
 	in := hello + "\n\n" + stdioCall(1, "x", "{}", legacy) + "\n" + stdioCall(2, "x", `{"panic":true}`, legacy) + "\n" + stdioCall(3, "x", "{}", legacy)

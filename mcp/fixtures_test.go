@@ -90,8 +90,9 @@ func (f *fixtures) contentTools() {
 	})
 	f.add("test_missing_capability", "Needs sampling.", anyObject, func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult, error) {
 		if clientCan(ctx).Sampling == nil {
-			requestFrom(ctx).fail = missingCapability("sampling")
-			return nil, requestFrom(ctx).fail
+			fail := missingCapability("sampling")
+			requestFrom(ctx).instead = fail
+			return nil, fail
 		}
 		return said("sampling is there"), nil
 	})
@@ -244,7 +245,7 @@ func (f *fixtures) rounds(name string, withState bool, rounds ...func(string) *s
 		if token := r.Params.RequestState; token != "" {
 			plain, err := unsealed(token)
 			if err != nil {
-				requestFrom(ctx).fail = &rpcError{status: http.StatusBadRequest, Code: protocol.INVALID_PARAMS, Message: err.Error()}
+				requestFrom(ctx).instead = &rpcError{status: http.StatusBadRequest, Code: protocol.INVALID_PARAMS, Message: err.Error()}
 				return nil, err
 			}
 			_, _ = fmt.Sscanf(plain, "round%d", &round)

@@ -13,7 +13,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 )
 
-// A reply is the response to one request. It answers with the error that a handler set, if
+// A reply is the response to one request. It answers with the substitute that a handler set, if
 // it did, and turns into a stream of events when a handler sends a notification.
 //
 // The library would send notifications from another goroutine, by a channel that all
@@ -54,9 +54,9 @@ func (w *reply) start(status int) {
 	w.started = true
 	if w.out.Header().Get("Content-Type") == eventStream {
 		w.out.Header().Set("X-Accel-Buffering", "no") // or a proxy holds events back
-	} else if fail := w.request.fail; fail != nil {
+	} else if a := w.request.instead; a != nil {
 		w.done = true
-		fail.write(w.out, w.request.id())
+		a.write(w.out, w.request.id())
 		return
 	}
 	w.out.WriteHeader(status)
@@ -78,8 +78,8 @@ func (w *reply) Write(b []byte) (int, error) {
 		return w.out.Write(b)
 	}
 	w.done = true
-	if fail := w.request.fail; fail != nil {
-		message = fail.body(w.request.id())
+	if a := w.request.instead; a != nil {
+		message = a.body(w.request.id())
 	}
 	return len(b), w.event(message)
 }

@@ -65,8 +65,9 @@ func TestErrorAfterNotification(t *testing.T) {
 		if err := notify(ctx, "notifications/progress", map[string]any{"progressToken": "p", "progress": 1}); err != nil {
 			return nil, err
 		}
-		requestFrom(ctx).fail = missingCapability("roots")
-		return nil, requestFrom(ctx).fail
+		fail := missingCapability("roots")
+		requestFrom(ctx).instead = fail
+		return nil, fail
 	})
 	d := s.newDoor(m)
 	web := httptest.NewServer(s.chain(func(*http.Request) (*door, party, error) { return d, party{principal: "p"}, nil }))

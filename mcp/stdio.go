@@ -145,8 +145,8 @@ func (p *pipe) handle(ctx context.Context, message []byte) (response any) {
 	switch {
 	case answer == nil:
 		return nil
-	case q.fail != nil:
-		return json.RawMessage(q.fail.body(q.id()))
+	case q.instead != nil:
+		return json.RawMessage(q.instead.body(q.id()))
 	}
 	return answer
 }

@@ -115,8 +115,8 @@ func (p *plain) matches(h http.Header) bool {
 func (d *door) serveThin(w http.ResponseWriter, r *http.Request, q *request, p *plain) bool {
 	ctx := d.mcp.WithContext(withRequest(r.Context(), q), quiet{})
 	message := d.mcp.HandleMessage(ctx, q.body)
-	if q.fail != nil {
-		q.fail.write(w, json.RawMessage(p.ID))
+	if q.instead != nil {
+		q.instead.write(w, json.RawMessage(p.ID))
 		return true
 	}
 	writeMessage(w, statusOf(message), message)
