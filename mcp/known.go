@@ -25,8 +25,18 @@ type facts struct {
 
 func newKnown() *known { return &known{of: map[astra.EpisodeID]*facts{}} }
 
-// read gives do the facts of an episode, which it may change.
-func (k *known) read(id astra.EpisodeID, do func(*facts)) {
+// recall shows do what is known of an episode, if anything is.
+func (k *known) recall(id astra.EpisodeID, do func(*facts)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f := k.of[id]; f != nil {
+		do(f)
+	}
+}
+
+// learn has do change the facts of an episode, which is one that there is: anybody may ask
+// for others, under ids of any length.
+func (k *known) learn(id astra.EpisodeID, do func(*facts)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	f := k.of[id]
@@ -42,7 +52,7 @@ func (k *known) read(id astra.EpisodeID, do func(*facts)) {
 
 // arenaOf is the reference of exactly the arena that an episode plays in.
 func (s *Server) arenaOf(ctx context.Context, id astra.EpisodeID) (ref string, err error) {
-	s.known.read(id, func(f *facts) { ref = f.arena })
+	s.known.recall(id, func(f *facts) { ref = f.arena })
 	if ref != "" {
 		return ref, nil
 	}
@@ -51,29 +61,32 @@ func (s *Server) arenaOf(ctx context.Context, id astra.EpisodeID) (ref string, e
 		return "", err
 	}
 	ref = ep.Arena + "@" + string(ep.Digest)
-	s.known.read(id, func(f *facts) { f.arena = ref })
+	s.known.learn(id, func(f *facts) { f.arena = ref })
 	return ref, nil
 }
 
 // inView reports whether an episode's agent may call a tool.
 func (s *Server) inView(ctx context.Context, id astra.EpisodeID, tool string) (in bool, err error) {
-	s.known.read(id, func(f *facts) { in = f.view[tool] })
+	s.known.recall(id, func(f *facts) { in = f.view[tool] })
 	if in {
 		return true, nil
 	}
 	tools, err := s.episodes.Tools(ctx, id)
+	if err != nil {
+		return false, err
+	}
 	view := make(map[string]bool, len(tools))
 	for _, t := range tools {
 		view[t.Name] = true
 	}
-	s.known.read(id, func(f *facts) { f.view = view })
-	return view[tool], err
+	s.known.learn(id, func(f *facts) { f.view = view })
+	return view[tool], nil
 }
 
 // isOwn reports whether an episode is practice that a principal opened.
 func (s *Server) isOwn(ctx context.Context, id astra.EpisodeID, principal string) error {
 	var owner string
-	s.known.read(id, func(f *facts) { owner = f.owner })
+	s.known.recall(id, func(f *facts) { owner = f.owner })
 	if owner == "" {
 		ep, err := s.episodes.Episode(ctx, id)
 		if err != nil {
@@ -81,7 +94,7 @@ func (s *Server) isOwn(ctx context.Context, id astra.EpisodeID, principal string
 		}
 		if ep.Mode == astra.Practice {
 			owner = ep.Principal
-			s.known.read(id, func(f *facts) { f.owner = owner })
+			s.known.learn(id, func(f *facts) { f.owner = owner })
 		}
 	}
 	if owner != principal {

@@ -2,7 +2,9 @@ package mcp
 
 import (
 	"context"
+	"maps"
 	"sync"
+	"time"
 
 	"github.com/astra-arenas/astra"
 	protocol "github.com/mark3labs/mcp-go/mcp"
@@ -14,24 +16,24 @@ import (
 // the agents of many episodes.
 type listeners struct {
 	mu        sync.Mutex
-	byEpisode map[astra.EpisodeID]map[server.ClientSession]bool
+	byEpisode map[astra.EpisodeID]map[server.ClientSession]*session // nil for a subscription
 	episodeOf map[server.ClientSession]astra.EpisodeID
 }
 
 func newListeners() *listeners {
 	return &listeners{
-		byEpisode: map[astra.EpisodeID]map[server.ClientSession]bool{},
+		byEpisode: map[astra.EpisodeID]map[server.ClientSession]*session{},
 		episodeOf: map[server.ClientSession]astra.EpisodeID{},
 	}
 }
 
-func (l *listeners) add(id astra.EpisodeID, s server.ClientSession) {
+func (l *listeners) add(id astra.EpisodeID, s server.ClientSession, in *session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byEpisode[id] == nil {
-		l.byEpisode[id] = map[server.ClientSession]bool{}
+		l.byEpisode[id] = map[server.ClientSession]*session{}
 	}
-	l.byEpisode[id][s], l.episodeOf[s] = true, id
+	l.byEpisode[id][s], l.episodeOf[s] = in, id
 }
 
 func (l *listeners) remove(s server.ClientSession) {
@@ -45,14 +47,10 @@ func (l *listeners) remove(s server.ClientSession) {
 	}
 }
 
-func (l *listeners) of(id astra.EpisodeID) []server.ClientSession {
+func (l *listeners) of(id astra.EpisodeID) map[server.ClientSession]*session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var all []server.ClientSession
-	for s := range l.byEpisode[id] {
-		all = append(all, s)
-	}
-	return all
+	return maps.Clone(l.byEpisode[id])
 }
 
 // ToolsAdded tells the agent of an episode that its list of tools has grown. The gateway
@@ -61,12 +59,15 @@ func (l *listeners) of(id astra.EpisodeID) []server.ClientSession {
 func (s *Server) ToolsAdded(id astra.EpisodeID) {
 	n := protocol.JSONRPCNotification{JSONRPC: protocol.JSONRPC_VERSION,
 		Notification: protocol.Notification{Method: protocol.MethodNotificationToolsListChanged}}
-	for _, to := range s.listeners.of(id) {
+	for to, in := range s.listeners.of(id) {
 		if !wantsTools(to) {
 			continue
 		}
 		if err := send(to, n); err != nil {
 			s.log.Warn("list_changed not sent", "episode", id, "error", err)
+		}
+		if in != nil {
+			in.pass(time.Time{}) // its next call must go through the library, which brings it
 		}
 	}
 }
@@ -85,13 +86,13 @@ func wantsTools(to server.ClientSession) bool {
 func (s *Server) listen(hooks *server.Hooks) {
 	hooks.AddOnRegisterSession(func(ctx context.Context, to server.ClientSession) {
 		if q := requestFrom(ctx); q != nil {
-			s.listeners.add(q.episode, to)
+			s.listeners.add(q.episode, to, q.door.sessions.find(to.SessionID(), q.principal))
 		}
 	})
 	hooks.AddOnUnregisterSession(func(_ context.Context, to server.ClientSession) { s.listeners.remove(to) })
 	hooks.AddBeforeSubscriptionsListen(func(ctx context.Context, _ any, _ *protocol.SubscriptionsListenRequest) {
 		q, to := requestFrom(ctx), server.ClientSessionFromContext(ctx)
-		s.listeners.add(q.episode, to)
+		s.listeners.add(q.episode, to, nil)
 		context.AfterFunc(ctx, func() { s.listeners.remove(to) })
 	})
 }

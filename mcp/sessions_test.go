@@ -23,6 +23,21 @@ func TestSessionsOfOneAreBounded(t *testing.T) {
 	}
 }
 
+// Asking for episodes that are not there leaves nothing behind.
+func TestUnknownEpisodesAreForgotten(t *testing.T) {
+	h := newHouse(t, nil)
+	w := dial(t, h.web.URL+"/arenas/shop/mcp", explorerToken, modern)
+	for i := range 10 {
+		id := strings.Repeat("x", 1+i*10000)
+		if v := w.call("stock", `{"thing":"tea","episode_id":"`+id+`"}`); !strings.HasPrefix(v.text(), "episode: not found") {
+			t.Errorf("an episode of nobody: %+v", v)
+		}
+	}
+	if n := len(h.known.of); n != 0 {
+		t.Errorf("%d episodes are remembered", n)
+	}
+}
+
 // A hasty writer's client ends its session before the library has registered it, which it
 // does after the response.
 type hasty struct {

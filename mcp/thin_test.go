@@ -114,6 +114,22 @@ func TestShortcutKeepsSession(t *testing.T) {
 	}
 }
 
+// A session for which a notification waits is brought it by its next call.
+func TestShortcutBringsNotifications(t *testing.T) {
+	h := newHouse(t, nil)
+	o := h.open("sell-tea")
+	w := dial(t, h.door(o.Key), "", legacy)
+	w.call("stock", `{"thing":"tea"}`)
+	_, err := h.gateway.Turn(t.Context(), o.Episode, "seven")
+	must(t, err)
+	for i, want := range []bool{true, false} {
+		r := w.ask("tools/call", `{"name":"stock","arguments":{"thing":"tea"}}`)
+		if got := strings.Contains(r.body, "list_changed"); got != want || r.read(t).text() != `{"thing":"tea","left":7}` {
+			t.Errorf("call %d after the turn: %s", i+1, r.body)
+		}
+	}
+}
+
 func TestPlainOrNot(t *testing.T) {
 	s, err := New(nil, nil)
 	must(t, err)
