@@ -6,6 +6,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -103,6 +104,33 @@ func TestGuards(t *testing.T) {
 			t.Errorf("%s: %d, want %d", tt.name, r.StatusCode, tt.want)
 		}
 	}
+}
+
+// A body that never comes holds on to a request for a while only, and to no memory for
+// what it said it would be.
+func TestSilentBody(t *testing.T) {
+	r := httptest.NewRequest("POST", "/", silence{})
+	r.ContentLength = maxBody
+	w := &deadlined{ResponseRecorder: httptest.NewRecorder()}
+	body, err := readBody(w, r)
+	if err == nil || w.deadline.IsZero() || cap(body) > 1<<20 {
+		t.Errorf("%v, %d bytes held, deadline %v", err, cap(body), w.deadline)
+	}
+}
+
+// silence is a body of which nothing comes.
+type silence struct{}
+
+func (silence) Read([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+
+type deadlined struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (d *deadlined) SetReadDeadline(t time.Time) error {
+	d.deadline = t
+	return nil
 }
 
 func TestExplorerToken(t *testing.T) {
