@@ -89,10 +89,13 @@ func writeWhole(path string, write func(io.Writer) error) error {
 type rowCounter struct {
 	w        io.Writer
 	n, bytes int
+	err      error // of w
 }
 
 func (c *rowCounter) Write(b []byte) (int, error) {
 	c.n += bytes.Count(b, []byte("\n"))
 	c.bytes += len(b)
-	return c.w.Write(b)
+	n, err := c.w.Write(b)
+	c.err = err
+	return n, err
 }

@@ -202,8 +202,10 @@ func (f *follower) Abort(ctx context.Context, id astra.EpisodeID, reason string)
 func (f *follower) ExportSFT(ctx context.Context, w *rowCounter, q astra.Query, least float64) error {
 	_, err := ask(ctx, f, func(l *link) (struct{}, error) {
 		err := l.ExportSFT(ctx, w, q, least)
-		if err != nil && w.bytes > 0 {
-			err = errors.New("the export broke off: " + err.Error()) // no longer lost in the sense of ask
+		if w.err != nil {
+			err = w.err // ours, not the owner's
+		} else if lost(err) && w.bytes > 0 {
+			err = errors.New(err.Error()) // no longer lost in the sense of ask
 		}
 		return struct{}{}, err
 	})

@@ -36,10 +36,13 @@ func Main() int {
 	// giving the store back: writing fails instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	if context.Cause(ctx) == errInterrupted && (errors.Is(err, errInterrupted) || errors.Is(err, context.Canceled)) {
-		return 130
+	if err == nil || context.Cause(ctx) != errInterrupted {
+		return report(os.Stderr, err)
 	}
-	return report(os.Stderr, err)
+	if !errors.Is(err, errInterrupted) && !errors.Is(err, context.Canceled) {
+		report(os.Stderr, err)
+	}
+	return 130
 }
 
 var errInterrupted = errors.New("interrupted")

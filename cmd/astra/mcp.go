@@ -37,6 +37,11 @@ func (a *app) stdio(ctx context.Context, arg string) error {
 		if err := f.bringAll(ctx, arenas); err != nil {
 			return err
 		}
+		if arg != "" && len(arenas) == 1 {
+			if err := a.bringNeighbours(ctx, f, arg, arenas[0]); err != nil {
+				return err
+			}
+		}
 		return a.converse(ctx, f, ref)
 	})
 }
