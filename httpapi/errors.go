@@ -75,6 +75,9 @@ type Problem struct {
 // maxDetail keeps foreign text in errors from filling a response.
 const maxDetail = 4000
 
+// maxInstance is more than any path of ours has.
+const maxInstance = 1000
+
 func problemOf(err error) Problem {
 	err = routing(err)
 	k := kindOf(err)
@@ -166,7 +169,7 @@ func (a *api) fail(err error, c echo.Context) {
 		err = cause
 	}
 	p := problemOf(err)
-	p.Instance = r.URL.EscapedPath()
+	p.Instance = clip(r.URL.EscapedPath(), maxInstance)
 	if p.Status >= 500 && r.Context().Err() != context.Canceled { // a caller that left is no failure
 		a.opts.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", c.Path(), "status", p.Status, "reason", err)
 	}

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -69,5 +72,19 @@ func TestDetailIsClipped(t *testing.T) {
 	p := problemOf(fmt.Errorf("%w: %s\xff", astra.ErrRefused, make([]byte, 1<<20)))
 	if len(p.Detail) > maxDetail+10 {
 		t.Errorf("a detail of %d bytes", len(p.Detail))
+	}
+}
+
+// The path of a request may be as long as headers may.
+func TestInstanceIsClipped(t *testing.T) {
+	h, err := New(nil, &Options{Token: "a token of many bytes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := httptest.NewRequest("GET", "/"+strings.Repeat("x", 60<<10), nil), httptest.NewRecorder()
+	r.Host = "localhost"
+	h.ServeHTTP(w, r)
+	if w.Code != http.StatusUnauthorized || w.Body.Len() > 2*maxDetail {
+		t.Errorf("%d, %d bytes", w.Code, w.Body.Len())
 	}
 }

@@ -36,6 +36,7 @@ type param struct {
 // Sizes of bodies.
 const (
 	smallBody   = 1 << 20
+	callBody    = 8 << 20 // a message at the agents' door, its arguments quoted; the gateway's own limit is tighter
 	submitBody  = 8 << 20 // messages of a harness; the gateway's own limit is tighter
 	maxArena    = 256 << 20
 	noBody      = 0
@@ -93,7 +94,7 @@ func routes() []route {
 		{method: get, path: "/v1/episodes/{id}/task", id: "getEpisodeTask", summary: "The task of an episode, with the turns handed out so far", handle: (*api).public, reply: astra.PublicTask{}},
 		{method: get, path: "/v1/episodes/{id}/tools", id: "listTools", summary: "The tools in view", handle: (*api).tools, reply: ToolsReply{}},
 		{method: post, path: "/v1/episodes/{id}/calls", id: "callTool", summary: "Call a tool; a tool that fails is a step too", handle: (*api).call,
-			headers: []param{keyHeader}, body: CallBody{}, reply: astra.Step{}},
+			headers: []param{keyHeader}, body: CallBody{}, limit: callBody, reply: astra.Step{}},
 		{method: post, path: "/v1/episodes/{id}/turns", id: "closeTurn", summary: "Reply to the turn being played and get the next message", handle: (*api).turn, body: TurnBody{}, reply: gateway.NextTurn{}},
 		{method: post, path: "/v1/episodes/{id}/submit", id: "submitEpisode", summary: "End the agent's part and score it", handle: (*api).submit, body: SubmitBody{}, limit: submitBody, reply: ScoreReply{}},
 		{method: post, path: "/v1/episodes/{id}/fork", id: "forkEpisode", summary: "Make episodes that share the history up to a step", handle: (*api).fork,

@@ -356,3 +356,24 @@ func TestCancelledCall(t *testing.T) {
 		t.Errorf("error = %v, want the cause", err)
 	}
 }
+
+// Arguments that are too long are a failed step at every door, as long as a message may be.
+func TestLongArguments(t *testing.T) {
+	g, c := house(t)
+	_, err := c.AddArena(t.Context(), shop(t))
+	must(t, err)
+	args := json.RawMessage(`{"item":"` + strings.Repeat("x", 3<<20) + `"}`)
+	var told []string
+	for _, eps := range []episodes{g, c} {
+		o, err := eps.Open(t.Context(), gateway.OpenRequest{Arena: "shop"})
+		must(t, err)
+		step, err := eps.Call(t.Context(), o.Episode, astra.Call{Tool: "stock", Args: args})
+		if err != nil || step.Result.Fault != astra.FaultAgent {
+			t.Errorf("%T: %v %+v", eps, err, step.Result)
+		}
+		told = append(told, step.Result.Error)
+	}
+	if told[0] != told[1] {
+		t.Errorf("gateway %q, client %q", told[0], told[1])
+	}
+}
