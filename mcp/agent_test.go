@@ -1,9 +1,12 @@
 package mcp
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -258,6 +261,21 @@ func TestAgentSeesNothingElse(t *testing.T) {
 			t.Error("an agent submitted")
 		}
 	})
+}
+
+// A client that hangs up is no failure of ours, however often it does.
+func TestHangUpIsNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	s, err := New(nil, &Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	must(t, err)
+	for _, err := range []error{context.Canceled, fmt.Errorf("waiting: %w", context.Canceled)} {
+		if r := s.toolError(err); !r.IsError || log.Len() != 0 {
+			t.Errorf("%v: %+v, logged %s", err, r, &log)
+		}
+	}
+	if s.toolError(errors.New("disk")); !strings.Contains(log.String(), "disk") {
+		t.Errorf("logged %s", &log)
+	}
 }
 
 func TestAnnotationsAndTitles(t *testing.T) {

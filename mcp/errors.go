@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,9 @@ func (s *Server) toolError(err error) *protocol.CallToolResult {
 			return failed(sentence(shown(err, a.is), a.text))
 		}
 	}
-	s.log.Error("tool call failed", "error", err)
+	if !errors.Is(err, context.Canceled) { // the client hung up
+		s.log.Error("tool call failed", "error", err)
+	}
 	return failed("astra could not do this; it was not your doing. Try again.")
 }
 
@@ -62,7 +65,9 @@ func (s *Server) readError(err error) error {
 			return errors.New(shown(err, a.is))
 		}
 	}
-	s.log.Error("read failed", "error", err)
+	if !errors.Is(err, context.Canceled) {
+		s.log.Error("read failed", "error", err)
+	}
 	return errors.New("astra could not do this")
 }
 
