@@ -167,7 +167,7 @@ func (a *app) printCheck(path string, arena *astra.Arena, findings []finding) er
 		return failf("", "%s: %d of %d tasks are not right", path, bad, len(findings))
 	}
 	if !a.json {
-		a.printf("%s %s is right: %d tools, %d tasks  %s\n", arena.Name, plain(arena.Version), len(arena.Tools), len(arena.Tasks), arena.Digest)
+		a.printf("%s %s is right: %s, %s  %s\n", arena.Name, plain(arena.Version), plural(len(arena.Tools), "tool"), plural(len(arena.Tasks), "task"), arena.Digest)
 	}
 	return nil
 }

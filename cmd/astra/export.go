@@ -57,7 +57,7 @@ func (a *app) exportSFT(ctx context.Context, f *follower, q astra.Query, least f
 	} else if err := writeWhole(out, write); err != nil {
 		return err
 	} else {
-		a.note("%d episodes written to %s", rows.n, out)
+		a.note("%s written to %s", plural(rows.n, "episode"), out)
 	}
 	if rows.n == 0 {
 		a.note("astra: no scored train episode fits; `astra episodes --mode train --status scored` lists those there are")

@@ -20,7 +20,7 @@ every result, and the reward. Exit code 1: it does not.`,
 			if a.json {
 				err = a.printJSON(r)
 			} else if r.Same {
-				a.printf("%s: %d steps, the same byte for byte\n", r.Episode, r.Steps)
+				a.printf("%s: %s, the same byte for byte\n", r.Episode, plural(r.Steps, "step"))
 			} else {
 				a.printf("%s: step %d differs\n  recorded  %s\n  replayed  %s\n", r.Episode, r.Step, clip(r.Recorded, 2000), clip(r.Replayed, 2000))
 			}

@@ -109,7 +109,7 @@ func plainly(err error) error {
 	if !ok {
 		return err
 	}
-	want := map[string]string{"int": "a whole number", "int64": "a whole number", "float64": "a number", "bool": "true or false"}[bad.GetFlag().Value.Type()]
+	want := map[string]string{"int": "a whole number", "int64": "a whole number", "float64": "a number", "duration": "a time such as 30s", "bool": "true or false"}[bad.GetFlag().Value.Type()]
 	if want == "" {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"net/url"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,6 +22,7 @@ type runFlags struct {
 	seed                                            int64
 	maxTokens, totalTokens                          int64
 	temperature                                     float64
+	timeout                                         time.Duration
 	seeded, tempered                                bool // the flag was given
 }
 
@@ -53,6 +55,7 @@ ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or 
 	flags.Int64Var(&f.maxTokens, "max-tokens", 0, "llm: tokens of one completion at most (default the server's)")
 	flags.Int64Var(&f.totalTokens, "total-tokens", 0, "llm: tokens of one episode at most (default unlimited)")
 	flags.Float64Var(&f.temperature, "temperature", 0, "llm: sampling temperature (default the server's)")
+	flags.DurationVar(&f.timeout, "timeout", 0, "llm: `TIME` that one completion may take (default 5m)")
 	flags.StringVar(&f.system, "system", "", "llm: system `MESSAGE`")
 	a.settings(cmd, "base_url", "model", "ttl")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -69,8 +72,8 @@ func (f *runFlags) check() error {
 	if f.episodes < 0 || f.parallel < 1 || f.parallel > 1024 {
 		return &problem{err: errors.New("--episodes and --parallel want whole numbers above 0; --parallel at most 1024"), code: 2}
 	}
-	if f.calls < 1 || f.rounds < 1 || f.maxTokens < 0 || f.totalTokens < 0 {
-		return &problem{err: errors.New("--calls, --rounds, --max-tokens and --total-tokens want whole numbers above 0"), code: 2}
+	if f.calls < 1 || f.rounds < 1 || f.maxTokens < 0 || f.totalTokens < 0 || f.timeout < 0 {
+		return &problem{err: errors.New("--calls, --rounds, --max-tokens, --total-tokens and --timeout want to be above 0"), code: 2}
 	}
 	return errors.Join(oneOf("agent", f.agent, "gold", "random", "llm"), oneOf("split", f.split, "train", "validation", "test"), oneOf("mode", f.mode, "train", "eval"))
 }
@@ -194,7 +197,7 @@ func (a *app) models(f *runFlags) (func(string, int) (agent.Player, error), erro
 		return nil, &problem{err: fmt.Errorf("--base-url %s: want a URL such as http://localhost:8000/v1", a.config.BaseURL), code: 2}
 	}
 	opts := agent.LLMOptions{BaseURL: a.config.BaseURL, Model: a.config.Model, APIKey: a.apiKey(), System: f.system,
-		Rounds: f.rounds, MaxTokens: f.maxTokens, TotalTokens: f.totalTokens}
+		Rounds: f.rounds, MaxTokens: f.maxTokens, TotalTokens: f.totalTokens, Timeout: f.timeout}
 	if f.tempered {
 		opts.Temperature = &f.temperature
 	}

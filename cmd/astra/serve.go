@@ -85,7 +85,7 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 	if len(list) == 0 {
 		a.note("%s", a.noArenas())
 	}
-	a.printf("serving %d arenas from %s\n", len(list), a.config.Dir)
+	a.printf("serving %s from %s\n", plural(len(list), "arena"), a.config.Dir)
 	a.printf("agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
 	a.printf("control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
 	if a.config.Practice {

@@ -83,6 +83,9 @@ func (s *show) head() {
 			s.printf("  %s %s", fact.name, plain(fact.value))
 		}
 	}
+	if ep.Status == astra.StatusOpen {
+		s.printf("  expires %s", ep.Expires.UTC().Format("2006-01-02 15:04:05 MST"))
+	}
 	s.printf("\n")
 }
 
