@@ -210,10 +210,10 @@ func (d *door) close(ctx context.Context) error {
 	return d.http.Shutdown(ctx)
 }
 
-// whileOpen is the context of a request, which ends with the door if the request is a
-// subscription: the library leaves those to their clients.
-func (d *door) whileOpen(ctx context.Context, h http.Header) (context.Context, context.CancelFunc) {
-	if h.Get(protocol.HeaderMethod) != string(protocol.MethodSubscriptionsListen) {
+// whileOpen is the context of a request, which ends with the door if the request is for a
+// stream: the library leaves subscriptions to their clients, and streams that begin late.
+func (d *door) whileOpen(ctx context.Context, r *http.Request) (context.Context, context.CancelFunc) {
+	if r.Method != http.MethodGet && r.Header.Get(protocol.HeaderMethod) != string(protocol.MethodSubscriptionsListen) {
 		return ctx, func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -251,7 +251,7 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, p party) {
 		x.pass(time.Now())
 	}
 	q.reply = newReply(w, q)
-	ctx, cancel := d.whileOpen(withRequest(r.Context(), q), r.Header)
+	ctx, cancel := d.whileOpen(withRequest(r.Context(), q), r)
 	defer cancel()
 	d.http.Handle(q.reply, &server.HTTPRequest{Method: r.Method, URL: r.URL, Header: r.Header, Body: q.body, Context: ctx})
 	// The library registers a new session after its response, which the client may have

@@ -329,6 +329,25 @@ func TestCloseEndsStreams(t *testing.T) {
 	})
 }
 
+// A door that is closed opens no more, not even for who was on the way in: nothing would
+// end a stream begun behind it.
+func TestClosedDoors(t *testing.T) {
+	h := newHouse(t, nil)
+	w := dial(t, h.door(h.open("sell-tea").Key), "", modern)
+	o := h.open("sell-tea")
+	d, err := h.agentDoorOf(t.Context(), o.Episode)
+	must(t, err)
+	p := party{principal: "agent:" + string(o.Episode), episode: o.Episode}
+	must(t, h.Server.Close(t.Context()))
+	if r := w.ask("tools/list", "{}"); r.status != http.StatusNotFound {
+		t.Errorf("after Close: %d %s", r.status, r.body)
+	}
+	d.sessions.byID["late"] = &session{owner: p.principal}
+	q := httptest.NewRequestWithContext(t.Context(), "GET", "/", nil)
+	q.Header.Set("Mcp-Session-Id", "late")
+	d.serve(httptest.NewRecorder(), q, p) // returns, or the test times out
+}
+
 // A panic is answered, logged, and ends one request only.
 func TestPanic(t *testing.T) {
 	s, err := New(nil, nil)

@@ -182,9 +182,10 @@ const maxDoors = 256
 type doors struct {
 	max int
 
-	mu   sync.Mutex
-	tick uint64
-	byID map[doorKey]*slot
+	mu     sync.Mutex
+	closed bool
+	tick   uint64
+	byID   map[doorKey]*slot
 }
 
 type doorKey struct{ kind, ref string }
@@ -201,6 +202,10 @@ func newDoors(limit int) *doors { return &doors{max: limit, byID: map[doorKey]*s
 // get returns the door of a key, built once however many ask at the same time.
 func (c *doors) get(k doorKey, build func() (*door, error)) (*door, error) {
 	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return nil, errNoDoor
+	}
 	c.tick++
 	x := c.byID[k]
 	if x == nil {
@@ -247,6 +252,7 @@ func (c *doors) forget(k doorKey, x *slot) {
 func (c *doors) close(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	var errs []error
 	for k, x := range c.byID {
 		errs = append(errs, x.close(ctx))
