@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,16 +130,35 @@ func clientNames() []string {
 // are made absolute.
 func (a *app) mcpServer(arena string, http bool) (mcpServer, error) {
 	if http {
-		base := "http://" + a.config.Agents
-		if arena == "" {
-			return mcpServer{url: base + "/mcp"}, nil
-		}
-		return mcpServer{url: base + "/arenas/" + arena + "/mcp"}, nil
+		return a.mcpURL(arena)
 	}
 	exe, err := os.Executable()
 	dir, err2 := filepath.Abs(a.config.Dir)
 	args, err3 := a.arenaArgs(arena)
 	return mcpServer{command: exe, args: append([]string{"mcp", "--dir", dir}, args...)}, errors.Join(err, err2, err3)
+}
+
+// mcpURL is where a running server on this machine has an arena; its door knows names alone.
+func (a *app) mcpURL(arena string) (mcpServer, error) {
+	host, port, err := net.SplitHostPort(a.config.Agents)
+	if err != nil {
+		return mcpServer{}, err
+	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	base := "http://" + net.JoinHostPort(host, port)
+	if arena == "" {
+		return mcpServer{url: base + "/mcp"}, nil
+	}
+	found, err := a.findArena(arena)
+	if err != nil {
+		return mcpServer{}, err
+	}
+	if found != nil {
+		arena = found.Name
+	}
+	return mcpServer{url: base + "/arenas/" + url.PathEscape(arena) + "/mcp"}, nil
 }
 
 // arenaArgs are what `astra mcp` must be told to find an arena, "" for all. One that was
