@@ -82,10 +82,11 @@ func noteCall(ctx context.Context, _ any, r *protocol.CallToolRequest) {
 // of view. A distractor is another arena's tool; it is not registered, as the library would
 // tell all agents of the arena. Any other is a failed step, which the gateway records,
 // though the client is answered by the protocol's own error. That says what the log says,
-// or a harness's transcript would not agree with it.
+// or a harness's transcript would not agree with it. Arguments that only the library cannot
+// read, as a number in them is beyond float64, are a failed step like other bad ones.
 func (s *Server) unknownTool(ctx context.Context, _ any, method protocol.MCPMethod, message any, err error) {
 	r, ok := message.(*protocol.CallToolRequest)
-	if !ok || method != protocol.MethodToolsCall || !errors.Is(err, server.ErrToolNotFound) {
+	if !ok || method != protocol.MethodToolsCall || !errors.Is(err, server.ErrToolNotFound) && !argumentsUnread(r, err) {
 		return
 	}
 	q := requestFrom(ctx)
@@ -104,6 +105,13 @@ func (s *Server) unknownTool(ctx context.Context, _ any, method protocol.MCPMeth
 		fail.status = http.StatusBadRequest
 	}
 	q.instead = fail
+}
+
+// argumentsUnread reports whether the library could read all of a call but its arguments,
+// which it then has as they came.
+func argumentsUnread(r *protocol.CallToolRequest, err error) bool {
+	_, unparsable := errors.AsType[*server.UnparsableMessageError](err)
+	return unparsable && r.Params.RawArguments != nil
 }
 
 func (s *Server) toolInView(ctx context.Context, id astra.EpisodeID, name string) (astra.PublicTool, bool) {

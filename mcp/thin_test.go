@@ -67,6 +67,8 @@ func TestOddIsTheSame(t *testing.T) {
 			`{"jsonrpc":"2.0","id":1e3,"METHOD":"tools/call","params":{"name":"stock","Arguments":{"thing":"tea"},"_META":{%s}}}`,
 			`{"jsonrpc":"2.0","id":12345678901234567890,"method":"tools/call","params":{"name":"stock","arguments":{"thing":"tea"},"arguments":null,"_meta":{%s}}}`,
 			`{"jsonrpc":"2.0","id":"x` + "\xff" + `","method":"tools/call","params":{"name":"stock","arguments":[],"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"stock","arguments":{"thing":1e999},"_meta":{%s}}}`,
+			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":7,"arguments":{"thing":1e999},"_meta":{%s}}}`,
 			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"stock","arguments":{"thing":"tea"},"task":null,"_meta":{%s}}}`,
 			`{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"sell","_meta":{%s}},"params":{"name":"stock","arguments":{"thing":"tea"}}}`,
 		} {
