@@ -2,10 +2,12 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -99,6 +101,19 @@ func TestClosed(t *testing.T) {
 	}
 	if next := closed(over1, over1); next != nil {
 		t.Errorf("a turn that had been closed before: %+v", next)
+	}
+}
+
+// fullDisk takes nothing.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	for _, args := range [][]string{{"help", "config"}, {"version"}, {"mcp-config", "--client", "codex"}} {
+		if err := run(t.Context(), args, nil, fullDisk{}, io.Discard); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("%q: %v, want to hear that the disk is full", args, err)
+		}
 	}
 }
 

@@ -48,10 +48,28 @@ func Main() int {
 var errInterrupted = errors.New("interrupted")
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error {
-	a := newApp(stdin, stdout, stderr, os.LookupEnv)
+	out := &output{w: stdout}
+	a := newApp(stdin, out, stderr, os.LookupEnv)
 	root := a.root()
 	root.SetArgs(args)
-	return root.ExecuteContext(ctx)
+	if err := root.ExecuteContext(ctx); err != nil {
+		return err
+	}
+	return out.err
+}
+
+// output keeps the first error of writing: half of what was asked for is not success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // A problem is an error with what to do about it.
