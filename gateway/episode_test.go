@@ -174,6 +174,18 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// Time goes on while no process is there: whoever opens the store next finds the expired
+// ended.
+func TestExpiresWhileDown(t *testing.T) {
+	h := newHouse(t, nil)
+	id := h.mustOpen("read").Episode
+	h.clock.pass(2 * time.Hour)
+	h.restart()
+	if e, err := h.Episode(t.Context(), id); err != nil || e.Status != astra.StatusExpired {
+		t.Errorf("after a restart: %s, %v, want expired", e.Status, err)
+	}
+}
+
 func TestOpenIsBounded(t *testing.T) {
 	h := newHouse(t, &gateway.Options{MaxOpen: 2})
 	first := h.mustOpen("read")

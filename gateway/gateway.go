@@ -103,6 +103,9 @@ func New(ctx context.Context, st Store, judge Judge, rts []Runtime, opts *Option
 	if err := g.recover(ctx); err != nil {
 		return nil, err
 	}
+	if err := g.Sweep(ctx); err != nil { // time went on while nobody was here
+		g.opts.Logger.WarnContext(ctx, "sweep failed", "reason", err)
+	}
 	bg, stop := context.WithCancel(context.WithoutCancel(ctx))
 	g.stop = stop
 	g.sweeper.Go(func() { g.sweepLoop(bg) })
