@@ -164,6 +164,12 @@ func (b *batch) put(key string, value []byte) {
 	b.do(func() error { return b.txn.Set([]byte(key), value) })
 }
 
+// putLone is put for a record that counts without a head.
+func (b *batch) putLone(key string, value []byte) {
+	b.big = b.big || len(value) >= valueThreshold
+	b.do(func() error { return b.txn.SetEntry(badger.NewEntry([]byte(key), value).WithMeta(loneMark)) })
+}
+
 func (b *batch) delete(key string) {
 	b.do(func() error { return b.txn.Delete([]byte(key)) })
 }

@@ -28,8 +28,9 @@
 //
 // The head is what makes an event part of a log: it is written last, in the transaction
 // of the append or, if an append is too big for one transaction, in the last of several.
-// Records beyond the head's count were never acknowledged, and the next append overwrites
-// them. Every index is checked against the head, so an index entry may linger but never lie.
+// Only a step, a turn or a refusal that is appended by itself counts without it: its record
+// says so, and the head catches up when it is read, and every 32 events. Other records
+// beyond the head's count were never acknowledged, and the next append overwrites them. Every index is checked against the head, so an index entry may linger but never lie.
 //
 // # What survives what
 //

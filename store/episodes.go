@@ -60,12 +60,17 @@ func (b *batch) append(id astra.EpisodeID, events []astra.Event, records [][]byt
 		}
 		h.add(ev)
 	}
-	record, err := encode(h)
-	if err != nil {
-		return err
+	if isLone(events) && h.Events%headEvery != 0 {
+		b.putLone(eventKey(id, h.Events), records[0])
+		b.s.heads.put(id, &h)
+		return b.err
 	}
 	for i := range records {
 		b.put(eventKey(id, before.Events+1+i), records[i])
+	}
+	record, err := encode(h)
+	if err != nil {
+		return err
 	}
 	if before.Events == 0 {
 		b.index(&h.Summary, events[0].Opened.KeyHash)

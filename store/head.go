@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -64,7 +65,48 @@ func (h *head) add(ev astra.Event) {
 	}
 }
 
+const (
+	// headEvery is how often a head is written that only lone events have moved; so many
+	// at most are read to catch up.
+	headEvery = 32
+	// loneMark is badger's user byte of a record that counts without a head: an append of
+	// one event is whole as soon as it is there. Records of longer appends do not have
+	// it, so what a broken one left never counts.
+	loneMark = 1
+)
+
+// isLone reports whether an append changes nothing of a head but its counts, so that the
+// head may follow later: a step is written once, not with a head as long again.
+func isLone(events []astra.Event) bool {
+	ev := &events[0]
+	return len(events) == 1 && (ev.Called != nil || ev.Calling != nil || ev.Turned != nil || ev.Refused != nil)
+}
+
+// readHead reads a head and counts in the lone events that came after it was written.
 func readHead(txn *badger.Txn, id astra.EpisodeID) (*head, error) {
+	h, err := storedHead(txn, id)
+	if err != nil {
+		return nil, err
+	}
+	for range headEvery {
+		key := eventKey(id, h.Events+1)
+		item, err := txn.Get([]byte(key))
+		if errors.Is(err, badger.ErrKeyNotFound) || err == nil && item.UserMeta() != loneMark {
+			break
+		}
+		if err != nil {
+			return nil, readError(key, err)
+		}
+		var ev astra.Event
+		if err := item.Value(func(b []byte) error { return json.Unmarshal(b, &ev) }); err != nil {
+			return nil, readError(key, err)
+		}
+		h.add(ev)
+	}
+	return h, nil
+}
+
+func storedHead(txn *badger.Txn, id astra.EpisodeID) (*head, error) {
 	h := new(head)
 	if err := getJSON(txn, headKey(id), h); err != nil {
 		return nil, err

@@ -271,6 +271,41 @@ func TestRecordsBeyondTheHeadDoNotCount(t *testing.T) {
 	}
 }
 
+// A step appended by itself counts without a head of its own, after what a broken append
+// left and across a restart; the head follows in time.
+func TestHeadCatchesUp(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	mustAppend(t, s, "ep-a", gateway.Synced, opened("ep-a", 0))
+	for n := range 2*headEvery + 5 {
+		mustAppend(t, s, "ep-a", gateway.Handed, called(n+1))
+	}
+	steps := 2*headEvery + 5
+	err := s.db.Update(func(txn *badger.Txn) error { // two of a longer append that broke
+		return errors.Join(txn.Set([]byte(eventKey("ep-a", steps+2)), []byte(`{"schema":1,"refused":{}}`)),
+			txn.Set([]byte(eventKey("ep-a", steps+3)), []byte(`{"schema":1,"refused":{}}`)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		if log, err := s.Log(t.Context(), "ep-a"); err != nil || len(log) != 1+steps || log[steps].Called.Index != steps {
+			t.Fatalf("Log has %d events, %v; want %d", len(log), err, 1+steps)
+		}
+		if p, err := s.List(t.Context(), astra.Query{}); err != nil || p.Episodes[0].Steps != steps {
+			t.Errorf("List = %+v, %v; want %d steps", p, err, steps)
+		}
+	}
+	check()
+	s = reopen(t, s)
+	check()
+	steps++
+	mustAppend(t, s, "ep-a", gateway.Handed, called(steps)) // overwrites the first of the two
+	check()
+	s = reopen(t, s)
+	check()
+}
+
 func TestArenas(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	big := make([]byte, 20<<20+7)
