@@ -33,7 +33,7 @@ engine: $(ENGINE) ## fetch the JavaScript engine from npm and check it
 
 # Only what a build needs; `peers` adds what tests talk to.
 $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
-	@test -f node_modules/quickjs-wasi/quickjs.wasm || npm ci --omit=dev --no-audit --no-fund --loglevel=error
+	@test -f node_modules/quickjs-wasi/quickjs.wasm || npm ci --omit=dev --omit=optional --no-audit --no-fund --loglevel=error
 	cp node_modules/quickjs-wasi/quickjs.wasm $@
 	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
 	@touch $@

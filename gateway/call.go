@@ -260,11 +260,18 @@ func mayPass(err error, l *loaded) bool {
 }
 
 // rebuild starts a world anew and plays the steps that changed it. What an impure
-// runtime answered is in the log and is not asked again.
+// runtime answered is in the log and is not asked again: its world is told.
 func (g *Gateway) rebuild(ctx context.Context, e *episode, from *loaded, steps []astra.Step) (Instance, error) {
-	inst, err := g.world(ctx, e, from)
-	if err != nil || !from.runtime.Pure() {
-		return inst, err
+	if !from.runtime.Pure() {
+		past, err := g.past(e, from, steps)
+		if err != nil {
+			return nil, err
+		}
+		return g.world(ctx, e, from, past)
+	}
+	inst, err := g.world(ctx, e, from, nil)
+	if err != nil {
+		return nil, err
 	}
 	for _, s := range steps {
 		if err := g.again(ctx, e, from, inst, s); err != nil {
@@ -273,6 +280,24 @@ func (g *Gateway) rebuild(ctx context.Context, e *episode, from *loaded, steps [
 		}
 	}
 	return inst, nil
+}
+
+// past is the steps that reached a world's tools.
+func (g *Gateway) past(e *episode, from *loaded, steps []astra.Step) ([]astra.Step, error) {
+	var past []astra.Step
+	for _, s := range steps {
+		if !reached(s.Result) {
+			continue
+		}
+		_, owner, err := g.inView(e, s.Tool, s.Turn)
+		if err != nil {
+			return nil, err
+		}
+		if owner == from {
+			past = append(past, s)
+		}
+	}
+	return past, nil
 }
 
 // again plays a recorded step in a world being rebuilt, if it belongs to it.
@@ -293,11 +318,12 @@ func (g *Gateway) again(ctx context.Context, e *episode, from *loaded, inst Inst
 
 // world starts the episode's own world, or the one that distractors of another arena
 // live in: the same seed, that arena's clock, no scenario.
-func (g *Gateway) world(ctx context.Context, e *episode, from *loaded) (Instance, error) {
+func (g *Gateway) world(ctx context.Context, e *episode, from *loaded, past []astra.Step) (Instance, error) {
 	w := World{Seed: e.rec.Opened.Seed, Now: from.Now}
 	if from == e.arena {
 		w = worldOf(&e.rec.Opened, e.task)
 	}
+	w.Past = past
 	inst, err := g.start(ctx, from, w)
 	if err != nil {
 		return nil, &hiddenError{"the world of arena " + from.Name + " does not start", err}

@@ -41,6 +41,11 @@ type World struct {
 	Seed     int64
 	Now      time.Time       // UTC; stands still
 	Scenario json.RawMessage // for setup; nil if the task has none
+	// Past is what this world's tools were called with and answered before, where the
+	// runtime is not pure: an impure world is not rebuilt by playing, it is told. Start
+	// may send calls again if its operator says that this does no harm; an answer that is
+	// not the recorded one is an error.
+	Past []astra.Step
 }
 
 // An Instance is one live world. It has one user at a time.
