@@ -18,52 +18,8 @@ import (
 // Go's garbage collector, cancellation and the wall clock wait no longer than that.
 const fuelSlice = 1 << 18
 
-// An export is a function of the engine that the host calls.
+// An export numbers a function of the module that the host calls.
 type export int
-
-const (
-	initialize export = iota
-	qjsInit
-	setMaxStackSize
-	setGCThreshold
-	runGC
-	getContext
-	malloc
-	free
-	eval
-	executeJob
-	newHostFunction
-	newString
-	getUndefined
-	strlen
-	jsParseJSON
-	jsCall
-	jsStringify
-	jsToCString
-	jsFreeCString
-	jsFreeValue
-	jsGetException
-	jsThrow
-	jsPromiseState
-	jsPromiseResult
-	jsGetProperty
-	jsGetPropertyIndex
-	jsGetArrayBuffer
-	jsNewArrayBuffer
-	exports
-)
-
-var exportNames = [exports]string{
-	initialize: "_initialize", qjsInit: "qjs_init", setMaxStackSize: "qjs_set_max_stack_size",
-	setGCThreshold: "qjs_set_gc_threshold", runGC: "qjs_run_gc", getContext: "qjs_get_context_ptr",
-	malloc: "wasm_malloc", free: "wasm_free", eval: "qjs_eval", executeJob: "qjs_execute_pending_job",
-	newHostFunction: "qjs_new_host_function", newString: "qjs_new_string", getUndefined: "qjs_get_undefined",
-	strlen: "strlen", jsParseJSON: "JS_ParseJSON", jsCall: "JS_Call", jsStringify: "JS_JSONStringify",
-	jsToCString: "JS_ToCStringLen2", jsFreeCString: "JS_FreeCString", jsFreeValue: "JS_FreeValue",
-	jsGetException: "JS_GetException", jsThrow: "JS_Throw", jsPromiseState: "JS_PromiseState",
-	jsPromiseResult: "JS_PromiseResult", jsGetProperty: "JS_GetPropertyStr", jsGetPropertyIndex: "JS_GetPropertyUint32",
-	jsGetArrayBuffer: "JS_GetArrayBuffer", jsNewArrayBuffer: "JS_NewArrayBufferCopy",
-}
 
 // An executor is a wazero instance that keeps nothing between calls: its stack pointer
 // is back where it was, its table is never written, and its memory is whichever
@@ -73,21 +29,28 @@ var exportNames = [exports]string{
 // an allocation: the caller's context is embedded for the length of a run.
 type executor struct {
 	context.Context
-	rt       *Runtime
-	mod      api.Module
-	linear   api.Memory
-	sp, fuel api.MutableGlobal
-	restSP   uint64
-	fn       [exports]api.Function
-	narrow   [exports]bool // the result is an i32
-	stack    [8]uint64     // parameters are read on entry and results written at the end, so nested calls share it
+	m       *machine
+	mod     api.Module
+	linear  api.Memory
+	fuel    api.MutableGlobal
+	globals []api.MutableGlobal // the others that can change
+	rest    []uint64            // what they are between calls
+	fn      []api.Function      // by export; nil where the module has none
+	narrow  []bool              // the result is an i32
+	stack   [8]uint64           // parameters are read on entry and results written at the end, so nested calls share it
+
+	js      *layout         // of a JavaScript engine
+	world   uint64          // where in memory the world's block is; 0: nowhere yet
+	scratch [blockSize]byte // stands for it then
+	args    []string        // of the guest's command line, while it boots
+	parking bool            // the guest is to be left where it next asks for the time
 
 	mem      *memory // bound
 	swapping bool
 
 	// Of the run in progress.
 	limits   astra.Limits
-	data     func(path string) ([]byte, bool)
+	files    *files
 	left     int64 // fuel beyond what the guest's global holds
 	deadline time.Time
 	refused  bool  // memory beyond the limit was asked for
@@ -99,34 +62,65 @@ type executor struct {
 // Value hides what the caller's context carries: none of it is for wazero.
 func (x *executor) Value(any) any { return nil }
 
-// newExecutor makes an instance; the module's data segments are written to m, or nowhere
-// that matters if m is nil.
-func (rt *Runtime) newExecutor(ctx context.Context, m *memory) (*executor, error) {
-	if m == nil {
-		m = &memory{buf: make([]byte, rt.minMemory)}
+// newExecutor makes an instance; the module's data segments are written to mem, or nowhere
+// that matters if mem is nil.
+func (m *machine) newExecutor(ctx context.Context, mem *memory) (*executor, error) {
+	if mem == nil {
+		mem = &memory{buf: make([]byte, m.minMemory)}
 	}
-	x := &executor{Context: ctx, rt: rt, mem: m, swapping: true}
-	mod, err := rt.wasm.InstantiateModule(experimental.WithMemoryAllocator(ctx, x), rt.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	x := &executor{Context: ctx, m: m, mem: mem, swapping: true}
+	mod, err := m.wasm.InstantiateModule(experimental.WithMemoryAllocator(ctx, x), m.compiled, wazero.NewModuleConfig().WithName("").WithStartFunctions())
 	if err != nil {
-		return nil, fmt.Errorf("sandbox: a new executor: %w", err)
+		return nil, fmt.Errorf("a new executor: %w", err)
 	}
 	x.swapping = false
 	x.mod, x.linear = mod, mod.Memory()
-	for i, name := range exportNames {
-		f := mod.ExportedFunction(name)
-		if f == nil {
-			return nil, fmt.Errorf("sandbox: the engine lacks %s", name)
+	for _, name := range m.functions {
+		x.add(mod.ExportedFunction(name))
+	}
+	for _, name := range m.globals {
+		g, ok := mod.ExportedGlobal(name).(api.MutableGlobal)
+		if !ok {
+			return nil, fmt.Errorf("the module does not export its global %s", name)
 		}
-		results := f.Definition().ResultTypes()
-		x.fn[i], x.narrow[i] = f, len(results) == 1 && results[0] == api.ValueTypeI32
+		x.globals, x.rest = append(x.globals, g), append(x.rest, g.Get())
 	}
-	x.sp, _ = mod.ExportedGlobal("__stack_pointer").(api.MutableGlobal)
 	x.fuel, _ = mod.ExportedGlobal(fuelGlobal).(api.MutableGlobal)
-	if x.sp == nil || x.fuel == nil || x.linear == nil {
-		return nil, errors.New("sandbox: the engine lacks its memory, stack pointer or fuel")
+	if x.fuel == nil || x.linear == nil {
+		return nil, errors.New("the module lacks its memory or fuel")
 	}
-	x.restSP = x.sp.Get()
 	return x, nil
+}
+
+// add makes a function callable by the next number.
+func (x *executor) add(f api.Function) export {
+	narrow := false
+	if f != nil {
+		results := f.Definition().ResultTypes()
+		narrow = len(results) == 1 && results[0] == api.ValueTypeI32
+	}
+	x.fn, x.narrow = append(x.fn, f), append(x.narrow, narrow)
+	return export(len(x.fn) - 1)
+}
+
+// errParked is how a guest is left in the middle of its main function, to be called there.
+var errParked = errors.New("parked")
+
+// park leaves a guest that is waiting to be called: its frames stay in its memory, and
+// what its globals are now they are at every call.
+func (x *executor) park() {
+	x.parking = false
+	for i, g := range x.globals {
+		x.rest[i] = g.Get()
+	}
+	panic(errParked)
+}
+
+// settleGlobals puts the globals back to what they are between calls.
+func (x *executor) settleGlobals() {
+	for i, g := range x.globals {
+		g.Set(x.rest[i])
+	}
 }
 
 // Allocate makes the executor the source of its instance's memory.
@@ -144,7 +138,7 @@ func (x *executor) Reallocate(n uint64) []byte {
 			x.refused = true
 			return nil
 		}
-		if err := x.rt.memories.grow(m, int(n)); err != nil {
+		if err := x.m.grow(m, int(n)); err != nil {
 			x.fail(err)
 			return nil
 		}
@@ -166,10 +160,10 @@ func (x *executor) bind(m *memory) {
 }
 
 // begin binds a memory and sets the limits of the run that follows.
-func (x *executor) begin(ctx context.Context, m *memory, l astra.Limits, data func(string) ([]byte, bool)) {
-	x.Context, x.limits, x.data = ctx, l, data
+func (x *executor) begin(ctx context.Context, m *memory, l astra.Limits, f *files) {
+	x.Context, x.limits, x.files = ctx, l, f
 	x.refused, x.err, x.log, x.logCut = false, nil, x.log[:0], false
-	x.deadline = x.rt.now().Add(l.Wall)
+	x.deadline = x.m.now().Add(l.Wall)
 	x.left = l.Fuel
 	x.fuel.Set(0)
 	x.refill()
@@ -182,7 +176,7 @@ func (x *executor) end() error {
 	if x.refused && (err == nil || isTrap(err)) {
 		err = &breach{"memory", x.limits.Memory, "bytes"}
 	}
-	x.Context, x.data = context.Background(), nil
+	x.Context, x.files = context.Background(), nil
 	return err
 }
 
@@ -201,7 +195,7 @@ func (x *executor) interrupt() {
 		x.fail(&breach{"fuel", x.limits.Fuel, "units"})
 	case x.Context.Err() != nil:
 		x.fail(context.Cause(x.Context))
-	case x.rt.now().After(x.deadline):
+	case x.m.now().After(x.deadline):
 		x.fail(fmt.Errorf("%w: a call may take %v", astra.ErrToolTimeout, x.limits.Wall))
 	}
 	if x.err != nil {
@@ -231,7 +225,7 @@ func (x *executor) do(f export, args ...uint64) uint64 {
 	copy(x.stack[:], args)
 	if err := x.fn[f].CallWithStack(x, x.stack[:]); err != nil {
 		x.fail(&trap{err})
-		x.sp.Set(x.restSP)
+		x.settleGlobals()
 		return 0
 	}
 	if x.narrow[f] {
@@ -256,7 +250,7 @@ func (x *executor) u32(at uint64) uint64 { return uint64(binary.LittleEndian.Uin
 func (x *executor) u64(at uint64) uint64 { return binary.LittleEndian.Uint64(x.bytes(at, 8)) }
 func (x *executor) putU64(at, v uint64)  { binary.LittleEndian.PutUint64(x.bytes(at, 8), v) }
 
-// put copies text, and a NUL after it, to the guest's heap.
+// put copies text, and a NUL after it, to QuickJS's heap.
 func (x *executor) put(text []byte) uint64 {
 	n := uint64(len(text))
 	p := x.do(malloc, n+1)
@@ -276,3 +270,13 @@ func (x *executor) put(text []byte) uint64 {
 
 // close gives the instance up.
 func (x *executor) close(ctx context.Context) { x.mod.Close(ctx) }
+
+// logLine appends to the log of this run, up to its limit.
+func (x *executor) logLine(line []byte, cut bool) {
+	room := max(x.limits.Log-int64(len(x.log)), 0)
+	if int64(len(line)) > room {
+		line, cut = line[:room], true
+	}
+	x.log = append(x.log, line...)
+	x.logCut = x.logCut || cut
+}

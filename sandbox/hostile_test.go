@@ -125,7 +125,7 @@ func ticking(read func(n int)) func() time.Time {
 }
 
 func TestWallClock(t *testing.T) {
-	rt, err := newRuntime(t.Context(), Options{}, ticking(func(int) {}))
+	rt, err := New(t.Context(), &Options{now: ticking(func(int) {})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,12 +146,12 @@ func TestCancellation(t *testing.T) {
 	reason := errors.New("the server is going down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	begun := false
-	rt, err := newRuntime(t.Context(), Options{}, func() time.Time {
+	rt, err := New(t.Context(), &Options{now: func() time.Time {
 		if begun {
 			cancel(reason)
 		}
 		return testNow
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +251,7 @@ func TestBusy(t *testing.T) {
 	if _, err := i.Call(ctx, "nothing", nil); !errors.Is(err, reason) {
 		t.Errorf("Call = %v, want %v", err, reason)
 	}
-	rt.release(x)
+	rt.giveBack(x)
 	if got := call(t, i, "nothing", `{}`); got != "null" {
 		t.Errorf("a call that waited in vain harmed the world: %s", got)
 	}
@@ -261,20 +261,22 @@ func TestBusy(t *testing.T) {
 func TestTrap(t *testing.T) {
 	p := load(t, newTestRuntime(t, Options{Executors: 1}), testArena(t, shop, shopTools...))
 	const noFunction = 0xffffffff_00000010 // an object where there is none
-	m, err := p.rt.memories.begin(p.image)
+	m, err := p.memories.begin(p.image)
 	if err != nil {
 		t.Fatal(err)
 	}
 	copy(m.buf[:1<<16], bytes.Repeat([]byte{0xff}, 1<<16))
-	x, err := p.rt.acquire(t.Context())
+	x, err := p.acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := p.run(t.Context(), x, m, p.limits, noFunction, []byte(`{}`))
+	x.begin(t.Context(), m, p.limits, p.files)
+	value, failure := x.invoke(x.js, noFunction, []byte(`{}`))
+	r, err := p.end(x, value, failure)
 	if err != nil || !r.Breach || r.Fault != astra.FaultTool {
 		t.Errorf("run = %s, %v, want a breach", show(r), err)
 	}
-	p.rt.memories.release(m)
+	p.release(m)
 	if got := call(t, start(t, p, 1), "create_order", `{"user":"u1"}`); got != `{"id":"o0","user":"u1"}` {
 		t.Errorf("the next world: %s", got)
 	}

@@ -36,21 +36,23 @@ func (i *instance) Call(ctx context.Context, tool string, args json.RawMessage) 
 	if err := i.usable(); err != nil {
 		return astra.Result{}, err
 	}
-	fn, ok := i.prog.tools[tool]
-	if !ok {
+	p := i.prog
+	if !p.guest.has(tool) {
 		return astra.Failed(astra.FaultAgent, fmt.Sprintf("there is no tool %q", tool)), nil
 	}
 	if len(bytes.TrimSpace(args)) == 0 {
 		args = json.RawMessage("{}")
 	}
-	if d := depth(args); d > i.prog.limits.Depth {
-		return astra.Failed(astra.FaultAgent, fmt.Sprintf("the arguments are nested %d deep; %d is allowed", d, i.prog.limits.Depth)), nil
+	if d := depth(args); d > p.limits.Depth {
+		return astra.Failed(astra.FaultAgent, fmt.Sprintf("the arguments are nested %d deep; %d is allowed", d, p.limits.Depth)), nil
 	}
-	x, err := i.prog.rt.acquire(ctx)
+	x, err := p.acquire(ctx)
 	if err != nil {
 		return astra.Result{}, err // and the world is as it was
 	}
-	r, err := i.prog.run(ctx, x, i.mem, i.prog.limits, fn, args)
+	x.begin(ctx, i.mem, p.limits, p.files)
+	value, failure := p.guest.call(x, tool, args)
+	r, err := p.end(x, value, failure)
 	if err != nil {
 		i.dead = fmt.Errorf("%w (%w)", errBreached, err)
 	} else if r.Breach {
@@ -59,20 +61,18 @@ func (i *instance) Call(ctx context.Context, tool string, args json.RawMessage) 
 	return r, err
 }
 
-// run calls a function in a memory and puts the executor back. After an error or a breach
+// end sorts out what came of a run and puts the executor back. After an error or a breach
 // the memory is worthless.
-func (p *program) run(ctx context.Context, x *executor, m *memory, l astra.Limits, fn jsValue, args []byte) (astra.Result, error) {
-	x.begin(ctx, m, l, p.files)
-	value, failure := x.invoke(&p.rt.layout, fn, args)
+func (p *program) end(x *executor, value []byte, failure error) (astra.Result, error) {
 	stop := x.end()
 	r, err := p.result(value, failure, stop)
 	if err == nil {
 		r.Log = x.logText(failure)
 	}
-	if stop != nil || x.overflowed(failure) {
-		p.rt.discard(x)
+	if stop != nil || overflowed(failure) {
+		p.discard(x)
 	} else {
-		p.rt.release(x)
+		p.giveBack(x)
 	}
 	return r, err
 }
@@ -91,7 +91,7 @@ func (p *program) result(value []byte, failure, stop error) (astra.Result, error
 	case *breach:
 		return p.breached(err), nil
 	case *trap: // the tool's doing all the same, and the same at every replay
-		r := astra.Failed(astra.FaultTool, "the tool broke the JavaScript engine")
+		r := astra.Failed(astra.FaultTool, "the tool broke the engine that runs it")
 		r.Breach = true
 		return r, nil
 	case *thrown:
@@ -120,21 +120,23 @@ func (i *instance) State(ctx context.Context) (astra.Result, error) {
 	if err := i.usable(); err != nil {
 		return astra.Result{}, err
 	}
-	if i.prog.state == 0 {
+	if !i.prog.guest.hasState() {
 		return astra.Result{}, nil
 	}
-	m, err := i.prog.rt.memories.clone(i.mem)
+	m, err := i.prog.clone(i.mem)
 	if err != nil {
 		return astra.Result{}, err
 	}
-	defer i.prog.rt.memories.release(m)
-	x, err := i.prog.rt.acquire(ctx)
+	defer i.prog.release(m)
+	x, err := i.prog.acquire(ctx)
 	if err != nil {
 		return astra.Result{}, err
 	}
 	l := i.prog.limits
 	l.Result = max(l.Result, maxState)
-	return i.prog.run(ctx, x, m, l, i.prog.state, []byte("{}"))
+	x.begin(ctx, m, l, i.prog.files)
+	value, failure := i.prog.guest.state(x)
+	return i.prog.end(x, value, failure)
 }
 
 // Fork copies what the world has changed of its image.
@@ -145,7 +147,7 @@ func (i *instance) Fork(ctx context.Context) (gateway.Instance, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	m, err := i.prog.rt.memories.clone(i.mem)
+	m, err := i.prog.clone(i.mem)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +157,7 @@ func (i *instance) Fork(ctx context.Context) (gateway.Instance, error) {
 // Close releases the world's memory.
 func (i *instance) Close() error {
 	if i.mem != nil {
-		i.prog.rt.memories.release(i.mem)
+		i.prog.release(i.mem)
 		i.mem, i.dead = nil, errDone
 	}
 	return nil
@@ -175,7 +177,7 @@ func (x *executor) logText(failure error) string {
 }
 
 // overflowed reports whether the call ended for want of stack.
-func (x *executor) overflowed(failure error) bool {
+func overflowed(failure error) bool {
 	t, ok := failure.(*thrown)
 	return ok && t.message == "RangeError: Maximum call stack size exceeded"
 }

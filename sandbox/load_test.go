@@ -69,7 +69,7 @@ func TestLoadChecksTheArena(t *testing.T) {
 	rt := newTestRuntime(t, Options{})
 	for want, change := range map[string]func(*astra.Arena){
 		"at most 67108864 (64MiB)":           func(a *astra.Arena) { a.Limits.Memory = slotSize + 1 },
-		"the JavaScript engine alone takes":  func(a *astra.Arena) { a.Limits.Memory = wasmPage },
+		"the engine alone takes":             func(a *astra.Arena) { a.Limits.Memory = wasmPage },
 		"limits must all be above zero":      func(a *astra.Arena) { a.Limits.Fuel = 0 },
 		"none.js: no such file in the arena": func(a *astra.Arena) { a.Entry = "none.js" },
 		"is for the runtime python":          func(a *astra.Arena) { a.Runtime = astra.Python },
@@ -126,10 +126,10 @@ func TestExecutorAfterStop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := x.sp.Get(); got != x.restSP {
-		t.Errorf("the stack pointer rests at %#x, want %#x", got, x.restSP)
+	if got := x.globals[0].Get(); got != x.rest[0] || len(x.globals) != 1 {
+		t.Errorf("the stack pointer rests at %#x, want %#x", got, x.rest[0])
 	}
-	rt.release(x)
+	rt.giveBack(x)
 	if got := call(t, start(t, load(t, rt, testArena(t, shop, shopTools...)), 1), "nothing", `{}`); got != "null" {
 		t.Error(got)
 	}

@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 )
 
 // fuelGlobal is the export under which the host finds a metered module's fuel, an i64.
@@ -15,89 +17,212 @@ const bulkShift = 8
 // maxLocals is what WebAssembly engines allow in one function.
 const maxLocals = 50_000
 
+// What the rewriter adds to a module's imports and exports.
+const (
+	hostModuleName = "astra_meter"
+	interruptName  = "interrupt"    // ()->(), called when the fuel is below zero
+	startExport    = "astra_start"  // the module's start function, which the host calls itself
+	globalExport   = "astra_global" // and a number: each global that can change
+)
+
+// maxGlobals bounds what must be kept of an episode besides its memory.
+const maxGlobals = 32
+
 // meter rewrites a module so that it counts: each function entry and each loop pass
 // takes one unit from the exported global fuelGlobal, bulk memory instructions one for
-// each 256 bytes. When it falls below zero the imported function named by interrupt is
-// called, which refills it or panics.
+// each 256 bytes. When it falls below zero the imported function astra_meter.interrupt is
+// called, which refills it or panics. Functions are renumbered, since imports come first.
 //
-// No function, type or global of the module changes its number. A module that keeps
-// anything outside its memory and globals is refused: executors could not be shared by
-// episodes. So is what we do not know.
-func meter(b []byte, interrupt string) ([]byte, error) {
+// All that a module keeps lies in its memory and in globals, which become exports:
+// executors are shared by episodes. One that keeps anything elsewhere is refused, and so
+// is what we do not know.
+// globals are the names of those exports.
+func meter(b []byte) (metered []byte, globals []string, err error) {
 	m, err := parseModule(b)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if m.exports[fuelGlobal] {
-		return nil, fmt.Errorf("the module exports %s itself", fuelGlobal)
-	}
-	call, err := m.interruptCall(interrupt)
-	if err != nil {
-		return nil, err
-	}
-	return m.rewrite(call)
+	metered, err = m.rewrite()
+	return metered, m.changing(), err
 }
 
-// interruptCall is the code that calls the import.
-func (m *module) interruptCall(interrupt string) ([]byte, error) {
-	for i, name := range m.imports {
-		if name != interrupt {
-			continue
+func (m *module) rewrite() ([]byte, error) {
+	for name := range m.exports {
+		if name == fuelGlobal || name == startExport || strings.HasPrefix(name, globalExport) {
+			return nil, fmt.Errorf("the module exports %s itself", name)
 		}
-		t := m.types[m.importAs[i]]
-		if t.params != 0 || t.results > 1 {
-			return nil, fmt.Errorf("import %s has %d parameters and %d results", name, t.params, t.results)
-		}
-		o := appendULEB([]byte{opCall}, uint64(i))
-		if t.results == 1 {
-			o = append(o, opDrop)
-		}
-		return o, nil
 	}
-	return nil, fmt.Errorf("the module does not import %s", interrupt)
-}
-
-func (m *module) fuel(o []byte, op byte) []byte { return appendULEB(append(o, op), uint64(m.globals)) }
-
-func (m *module) rewrite(call []byte) ([]byte, error) {
+	if n := len(m.changing()); n > maxGlobals {
+		return nil, fmt.Errorf("the module has %d globals that can change; %d can be kept", n, maxGlobals)
+	}
+	if len(m.types) == 0 || m.sections[codeSection] == nil || m.sections[exportSection] == nil {
+		return nil, errors.New("the module lacks types, exports or code")
+	}
 	out := []byte(wasmHeader)
-	var met int
-	for _, s := range m.sections {
-		body := s.body
-		var err error
-		switch s.id {
-		case customSection:
-			continue // names and tool chains; nothing at run time
-		case globalSection:
-			body = appendEntry(body, []byte{0x7e, 1, opI64Const, 0, opEnd})
-		case exportSection:
-			body = appendEntry(body, appendULEB(append(appendBlock(nil, []byte(fuelGlobal)), 3), uint64(m.globals)))
-		case codeSection:
-			body, err = m.meterCode(body, call)
-		}
+	for _, id := range sectionOrder {
+		body, err := m.section(id)
 		if err != nil {
 			return nil, err
 		}
-		if s.id == globalSection || s.id == exportSection || s.id == codeSection {
-			met++
+		if body != nil {
+			out = appendBlock(append(out, id), body)
 		}
-		out = appendBlock(append(out, s.id), body)
-	}
-	if met != 3 {
-		return nil, errors.New("the module lacks globals, exports or code")
 	}
 	return out, nil
 }
 
-// appendEntry adds one entry to a vector section that parseModule has read.
+// section is what becomes of one; nil leaves it out. Custom sections go: names and tool
+// chains are nothing at run time, and wazero reads debug information for seconds to
+// describe a trap.
+func (m *module) section(id byte) ([]byte, error) {
+	body := m.sections[id]
+	switch id {
+	case typeSection:
+		return appendEntry(body, []byte{0x60, 0, 0}), nil
+	case importSection:
+		entry := appendBlock(appendBlock(nil, []byte(hostModuleName)), []byte(interruptName))
+		return appendEntry(body, appendULEB(append(entry, 0), uint64(len(m.types)))), nil
+	case globalSection:
+		return m.meterGlobals(body)
+	case exportSection:
+		return m.meterExports(body)
+	case startSection:
+		return nil, nil
+	case elementSection:
+		return m.meterElements(body)
+	case codeSection:
+		return m.meterCode(body)
+	}
+	return body, nil
+}
+
+// changing names the exports of globals that can change.
+func (m *module) changing() []string {
+	var names []string
+	for i, changes := range m.globals {
+		if changes {
+			names = append(names, globalExport+strconv.Itoa(i))
+		}
+	}
+	return names
+}
+
+func (m *module) fuel(o []byte, op byte) []byte {
+	return appendULEB(append(o, op), uint64(len(m.globals)))
+}
+
+// call is the code that visits the host.
+func (m *module) call(o []byte) []byte { return appendULEB(append(o, opCall), uint64(len(m.imports))) }
+
+// appendEntry adds one entry to a vector section, which may not be there.
 func appendEntry(body, entry []byte) []byte {
 	r := &reader{b: body}
-	n := r.u32()
+	n := uint32(0)
+	if len(body) > 0 {
+		n = r.u32()
+	}
 	o := appendULEB(nil, uint64(n)+1)
 	return append(append(o, body[r.at:]...), entry...)
 }
 
-func (m *module) meterCode(body, call []byte) ([]byte, error) {
+// meterGlobals copies globals, and adds the fuel.
+func (m *module) meterGlobals(body []byte) ([]byte, error) {
+	o := appendULEB(nil, uint64(len(m.globals))+1)
+	if body != nil {
+		r := &reader{b: body}
+		r.each(func() { o = m.expression(r, append(o, r.bytes(2)...)) })
+		if r.err != nil {
+			return nil, fmt.Errorf("globals: %w", r.err)
+		}
+	}
+	return append(o, 0x7e, 1, opI64Const, 0, opEnd), nil
+}
+
+// meterExports copies exports, and adds the fuel, the globals that can change, and the
+// start function.
+func (m *module) meterExports(body []byte) ([]byte, error) {
+	r := &reader{b: body}
+	n := 0
+	var o []byte
+	r.each(func() {
+		n++
+		o = appendBlock(o, r.bytes(r.u32()))
+		kind := r.byte()
+		if o = append(o, kind); kind == 0 {
+			o = m.reference(r, o)
+		} else {
+			o = appendULEB(o, uint64(r.u32()))
+		}
+	})
+	add := func(name string, kind byte, i uint64) {
+		n++
+		o = appendULEB(append(appendBlock(o, []byte(name)), kind), i)
+	}
+	add(fuelGlobal, 3, uint64(len(m.globals)))
+	for i, changes := range m.globals {
+		if changes {
+			add(globalExport+strconv.Itoa(i), 3, uint64(i))
+		}
+	}
+	if start := m.sections[startSection]; start != nil {
+		n++
+		s := &reader{b: start}
+		o = m.reference(s, append(appendBlock(o, []byte(startExport)), 0))
+		r.err = errors.Join(r.err, s.err)
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("exports: %w", r.err)
+	}
+	return append(appendULEB(nil, uint64(n)), o...), nil
+}
+
+// meterElements copies what tables begin with.
+func (m *module) meterElements(body []byte) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	r := &reader{b: body}
+	n := r.u32()
+	o := appendULEB(nil, uint64(n))
+	for ; n > 0 && r.err == nil; n-- {
+		o = m.element(r, o)
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("elements: %w", r.err)
+	}
+	return o, nil
+}
+
+// element copies one segment. Its flags: 1 it is no part of a table yet, 2 a table or a
+// type is named, 4 it lists expressions, not functions. (WebAssembly 2.0, 5.5.12)
+func (m *module) element(r *reader, o []byte) []byte {
+	flags := r.u32()
+	if flags > 7 {
+		r.fail("segment of kind %d", flags)
+	}
+	o = appendULEB(o, uint64(flags))
+	if flags&3 == 2 {
+		o = appendULEB(o, uint64(r.u32()))
+	}
+	if flags&1 == 0 {
+		o = m.expression(r, o)
+	}
+	if flags&3 != 0 {
+		o = append(o, r.byte())
+	}
+	n := r.u32()
+	o = appendULEB(o, uint64(n))
+	for ; n > 0 && r.err == nil; n-- {
+		if flags&4 != 0 {
+			o = m.expression(r, o)
+		} else {
+			o = m.reference(r, o)
+		}
+	}
+	return o
+}
+
+func (m *module) meterCode(body []byte) ([]byte, error) {
 	r := &reader{b: body}
 	n := r.u32()
 	if int64(n) != int64(len(m.funcs)) {
@@ -109,7 +234,7 @@ func (m *module) meterCode(body, call []byte) ([]byte, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
-		f := &function{r: reader{b: code}, m: m, call: call}
+		f := &function{r: reader{b: code}, m: m}
 		f.rewrite(m.types[typ].params)
 		if f.r.err != nil {
 			return nil, fmt.Errorf("function %d: %w", len(m.imports)+i, f.r.err)
@@ -127,7 +252,6 @@ func (m *module) meterCode(body, call []byte) ([]byte, error) {
 type function struct {
 	r    reader
 	m    *module
-	call []byte // of the host
 	out  []byte
 	left uint64 // the number of our first local
 }
@@ -160,7 +284,7 @@ func (f *function) tick() {
 	o = f.m.fuel(appendULEB(append(o, opLocalTee), f.left), opGlobalSet)
 	o = appendULEB(append(o, opLocalGet), f.left)
 	o = append(o, opI64Const, 0, opI64LtS, opIf, blockVoid)
-	f.out = append(append(o, f.call...), opEnd)
+	f.out = append(f.m.call(o), opEnd)
 }
 
 // Opcodes that the rewriter writes or treats in a way of their own.
@@ -182,6 +306,7 @@ const (
 	opI64Sub      = 0x7d
 	opI64ShrU     = 0x88
 	opI64Extend   = 0xad // i64.extend_i32_u
+	opRefFunc     = 0xd2
 	opMisc        = 0xfc
 	blockVoid     = 0x40
 )
@@ -195,7 +320,10 @@ func (f *function) instruction() {
 	case op == 0x00 || op == 0x01 || op == 0x05 || op == opEnd || op == 0x0f || op == opDrop || op == 0x1b || op >= 0x45 && op <= 0xc4 || op == 0xd1:
 	case op == opBlock || op == opLoop || op == opIf:
 		r.skip(1)
-	case op == 0x0c || op == 0x0d || op == opCall || op >= opLocalGet && op <= 0x25 || op == 0x41 || op == opI64Const || op == 0xd0 || op == 0xd2:
+	case op == opCall || op == opRefFunc:
+		f.out = f.m.reference(r, append(f.out, op))
+		return
+	case op == 0x0c || op == 0x0d || op >= opLocalGet && op <= 0x25 || op == 0x41 || op == opI64Const || op == 0xd0:
 		r.skip(1)
 	case op == 0x11: // call_indirect
 		r.skip(2)

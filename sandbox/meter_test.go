@@ -11,12 +11,12 @@ import (
 )
 
 // wasmOf assembles a module with one function type ()->(), one memory, one global, the
-// import env.host_interrupt, and the function body, exported as "f".
+// import env.nothing, and the function body, exported as "f".
 func wasmOf(body ...byte) []byte {
 	b := []byte(wasmHeader)
 	add := func(id byte, content ...byte) { b = appendBlock(append(b, id), content) }
 	add(1, 1, 0x60, 0, 0)
-	add(2, append([]byte{1, 3, 'e', 'n', 'v', 14}, "host_interrupt\x00\x00"...)...)
+	add(2, append([]byte{1, 3, 'e', 'n', 'v', 7}, "nothing\x00\x00"...)...)
 	add(3, 1, 0)
 	add(5, 1, 0, 1)
 	add(6, 1, 0x7f, 1, 0x41, 0, 0x0b)
@@ -30,20 +30,22 @@ func wasmOf(body ...byte) []byte {
 // often the host was called.
 func runMetered(t *testing.T, module []byte, fuel int64) (left int64, visits int) {
 	t.Helper()
-	metered, err := meter(module, "env.host_interrupt")
+	metered, _, err := meter(module)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	defer rt.Close(ctx)
-	_, err = rt.NewHostModuleBuilder("env").NewFunctionBuilder().WithFunc(func(context.Context) {
+	visit := func(context.Context) {
 		if visits++; visits == 3 {
 			panic("enough")
 		}
-	}).Export("host_interrupt").Instantiate(ctx)
-	if err != nil {
-		t.Fatal(err)
+	}
+	for name, f := range map[[2]string]func(context.Context){{"env", "nothing"}: func(context.Context) {}, {hostModuleName, interruptName}: visit} {
+		if _, err = rt.NewHostModuleBuilder(name[0]).NewFunctionBuilder().WithFunc(f).Export(name[1]).Instantiate(ctx); err != nil {
+			t.Fatal(err)
+		}
 	}
 	mod, err := rt.Instantiate(ctx, metered)
 	if err != nil {
@@ -68,6 +70,7 @@ func TestMeter(t *testing.T) {
 		{"five passes", []byte{3, 0x40, 0x23, 0, 0x41, 1, 0x6a, 0x24, 0, 0x23, 0, 0x41, 5, 0x48, 0x0d, 0, 0x0b}, 10, 4, 0},
 		{"endless", []byte{3, 0x40, 0x0c, 0, 0x0b}, 10, -3, 3},
 		{"recursion", []byte{0x10, 1}, 10, -3, 3},
+		{"an import", []byte{0x10, 0}, 10, 9, 0},
 		{"copy of 2560 bytes", []byte{0x41, 0, 0x41, 0, 0x41, 0x80, 0x14, 0xfc, 10, 0, 0}, 100, 89, 0},
 		{"fill of 2560 bytes", []byte{0x41, 0, 0x41, 0, 0x41, 0x80, 0x14, 0xfc, 11, 0}, 100, 89, 0},
 		{"block and if", []byte{2, 0x40, 0x41, 1, 4, 0x40, 0x0b, 0x0b}, 1, 0, 0},
@@ -75,6 +78,37 @@ func TestMeter(t *testing.T) {
 		left, visits := runMetered(t, wasmOf(c.body...), c.fuel)
 		if left != c.left || visits != c.visits {
 			t.Errorf("%s: left %d after %d visits, want %d after %d", c.name, left, visits, c.left, c.visits)
+		}
+	}
+}
+
+// TestRenumbering holds that every way of naming a function still names the same one:
+// exports, calls, tables in all their forms, and the start function.
+func TestRenumbering(t *testing.T) {
+	for kind, segment := range map[byte][]byte{
+		0: {0x41, 0, 0x0b, 1, 1},
+		2: {0, 0x41, 0, 0x0b, 0, 1, 1},
+		4: {0x41, 0, 0x0b, 1, opRefFunc, 1, 0x0b},
+		6: {0, 0x41, 0, 0x0b, 0x70, 1, opRefFunc, 1, 0x0b},
+	} {
+		b := []byte(wasmHeader)
+		add := func(id byte, content ...byte) { b = appendBlock(append(b, id), content) }
+		add(1, 1, 0x60, 0, 0)
+		add(2, append([]byte{1, 3, 'e', 'n', 'v', 7}, "nothing\x00\x00"...)...)
+		add(3, 2, 0, 0)
+		add(4, 1, 0x70, 0, 1)
+		add(5, 1, 0, 1)
+		add(7, append([]byte{1, 1, 'f'}, 0, 2)...)
+		add(8, 1)
+		add(9, append([]byte{1, kind}, segment...)...)
+		// 1 loops for ever; f calls it through the table.
+		add(10, 2, 7, 0, 3, 0x40, 0x0c, 0, 0x0b, 0x0b, 7, 0, 0x41, 0, 0x11, 0, 0, 0x0b)
+		if left, visits := runMetered(t, b, 10); visits != 3 || left != -3 {
+			t.Errorf("segment of kind %d: left %d after %d visits", kind, left, visits)
+		}
+		metered, _, err := meter(b)
+		if err != nil || !bytes.Contains(metered, append([]byte(startExport), 0, 2)) {
+			t.Errorf("segment of kind %d: the start function is not exported as 2: %v", kind, err)
 		}
 	}
 }
@@ -89,7 +123,7 @@ func TestMeterRefuses(t *testing.T) {
 		{"nothing", nil, "not a WebAssembly 1.0 module"},
 		{"text", []byte("(module)"), "not a WebAssembly 1.0 module"},
 		{"component", []byte("\x00asm\x0d\x00\x01\x00"), "not a WebAssembly 1.0 module"},
-		{"empty", []byte(wasmHeader), "does not import env.host_interrupt"},
+		{"empty", []byte(wasmHeader), "lacks types, exports or code"},
 		{"cut", good[:len(good)-3], "bytes announced"},
 		{"table.set", wasmOf(0x41, 0, 0xd0, 0x70, 0x26, 0), "writes its table"},
 		{"table.grow", wasmOf(0xfc, 15, 0), "changes its tables"},
@@ -102,7 +136,7 @@ func TestMeterRefuses(t *testing.T) {
 		{"its own fuel", bytes.Replace(good, []byte{7, 5, 1, 1, 'f'}, append([]byte{7, 14, 1, 10}, fuelGlobal...), 1), "exports astra_fuel itself"},
 		{"repeated section", append(bytes.Clone(good), 10, 1, 0), "unknown or repeated"},
 	} {
-		if _, err := meter(c.module, "env.host_interrupt"); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := meter(c.module); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: meter = %v, want %s", c.name, err, c.want)
 		}
 	}
@@ -121,7 +155,7 @@ func FuzzRewrite(f *testing.F) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
 	f.Cleanup(func() { rt.Close(ctx) })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		metered, err := meter(b, "env.host_interrupt")
+		metered, _, err := meter(b)
 		if err != nil {
 			return
 		}

@@ -7,6 +7,51 @@ import (
 	"strings"
 )
 
+// What the host calls of the engine.
+const (
+	initialize export = iota
+	qjsInit
+	setMaxStackSize
+	setGCThreshold
+	runGC
+	getContext
+	malloc
+	free
+	eval
+	executeJob
+	newHostFunction
+	newString
+	getUndefined
+	strlen
+	jsParseJSON
+	jsCall
+	jsStringify
+	jsToCString
+	jsFreeCString
+	jsFreeValue
+	jsGetException
+	jsThrow
+	jsPromiseState
+	jsPromiseResult
+	jsGetProperty
+	jsGetPropertyIndex
+	jsGetArrayBuffer
+	jsNewArrayBuffer
+	exports
+)
+
+var exportNames = [exports]string{
+	initialize: "_initialize", qjsInit: "qjs_init", setMaxStackSize: "qjs_set_max_stack_size",
+	setGCThreshold: "qjs_set_gc_threshold", runGC: "qjs_run_gc", getContext: "qjs_get_context_ptr",
+	malloc: "wasm_malloc", free: "wasm_free", eval: "qjs_eval", executeJob: "qjs_execute_pending_job",
+	newHostFunction: "qjs_new_host_function", newString: "qjs_new_string", getUndefined: "qjs_get_undefined",
+	strlen: "strlen", jsParseJSON: "JS_ParseJSON", jsCall: "JS_Call", jsStringify: "JS_JSONStringify",
+	jsToCString: "JS_ToCStringLen2", jsFreeCString: "JS_FreeCString", jsFreeValue: "JS_FreeValue",
+	jsGetException: "JS_GetException", jsThrow: "JS_Throw", jsPromiseState: "JS_PromiseState",
+	jsPromiseResult: "JS_PromiseResult", jsGetProperty: "JS_GetPropertyStr", jsGetPropertyIndex: "JS_GetPropertyUint32",
+	jsGetArrayBuffer: "JS_GetArrayBuffer", jsNewArrayBuffer: "JS_NewArrayBufferCopy",
+}
+
 // A jsValue is QuickJS's own: tag << 32 | payload.
 type jsValue = uint64
 

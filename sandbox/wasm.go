@@ -81,32 +81,31 @@ func (r *reader) name() string { return string(r.bytes(r.u32())) }
 
 // Sections of a module that the rewriter knows by number.
 const (
-	customSection = 0
-	typeSection   = 1
-	importSection = 2
-	funcSection   = 3
-	globalSection = 6
-	exportSection = 7
-	codeSection   = 10
-	lastSection   = 12
+	customSection  = 0
+	typeSection    = 1
+	importSection  = 2
+	funcSection    = 3
+	globalSection  = 6
+	exportSection  = 7
+	startSection   = 8
+	elementSection = 9
+	codeSection    = 10
+	lastSection    = 12
 )
 
-type section struct {
-	id   byte
-	body []byte
-}
+// sectionOrder is how sections follow each other; 12 counts data segments.
+var sectionOrder = []byte{typeSection, importSection, funcSection, 4, 5, globalSection, exportSection, startSection, elementSection, 12, codeSection, 11}
 
 // A funcType says how many parameters and results a function has.
 type funcType struct{ params, results int }
 
 // A module is what the rewriter must know of one.
 type module struct {
-	sections []section
+	sections [lastSection + 1][]byte
 	types    []funcType
 	imports  []string // functions, as "module.name"; nothing else may be imported
-	importAs []uint32 // their types
 	funcs    []uint32 // the types of its own functions
-	globals  uint32
+	globals  []bool   // whether each can change
 	exports  map[string]bool
 }
 
@@ -121,26 +120,25 @@ func parseModule(b []byte) (*module, error) {
 	r := &reader{b: b, at: len(wasmHeader)}
 	var seen [lastSection + 1]bool
 	for r.more() {
-		s := section{id: r.byte()}
-		s.body = r.bytes(r.u32())
-		if s.id > lastSection || s.id != customSection && seen[s.id] {
-			r.fail("section %d is unknown or repeated", s.id)
+		id := r.byte()
+		body := r.bytes(r.u32())
+		if id > lastSection || id != customSection && seen[id] {
+			r.fail("section %d is unknown or repeated", id)
 			break
 		}
-		seen[s.id] = true
-		m.sections = append(m.sections, s)
+		seen[id], m.sections[id] = true, body
 	}
-	for _, s := range m.sections {
-		if r.err == nil {
-			r.err = m.read(s)
+	for id := range m.sections {
+		if r.err == nil && seen[id] {
+			r.err = m.read(byte(id))
 		}
 	}
 	return m, r.err
 }
 
-func (m *module) read(s section) error {
-	r := &reader{b: s.body}
-	switch s.id {
+func (m *module) read(id byte) error {
+	r := &reader{b: m.sections[id]}
+	switch id {
 	case typeSection:
 		r.each(func() { m.types = append(m.types, readFuncType(r)) })
 	case importSection:
@@ -148,7 +146,11 @@ func (m *module) read(s section) error {
 	case funcSection:
 		r.each(func() { m.funcs = append(m.funcs, m.readTypeIndex(r)) })
 	case globalSection:
-		m.globals = r.u32()
+		r.each(func() {
+			r.byte()
+			m.globals = append(m.globals, r.byte() == 1)
+			m.expression(r, nil)
+		})
 	case exportSection:
 		r.each(func() {
 			m.exports[r.name()] = true
@@ -157,9 +159,46 @@ func (m *module) read(s section) error {
 		})
 	}
 	if r.err != nil {
-		return fmt.Errorf("section %d: %w", s.id, r.err)
+		return fmt.Errorf("section %d: %w", id, r.err)
 	}
 	return nil
+}
+
+// expression copies a constant expression to o, with functions renumbered.
+func (m *module) expression(r *reader, o []byte) []byte {
+	for r.err == nil {
+		start := r.at
+		op := r.byte()
+		switch op {
+		case 0x41, opI64Const, opGlobalGet, 0xd0:
+			r.skip(1)
+		case 0x43:
+			r.bytes(4)
+		case 0x44:
+			r.bytes(8)
+		case opRefFunc:
+			o = m.reference(r, append(o, op))
+			continue
+		case opEnd:
+		default:
+			r.fail("instruction %#x in a constant is not supported", op)
+			return o
+		}
+		o = append(o, r.b[start:r.at]...)
+		if op == opEnd {
+			break
+		}
+	}
+	return o
+}
+
+// reference copies the number of a function: one import more comes before our own.
+func (m *module) reference(r *reader, o []byte) []byte {
+	i := r.u32()
+	if int64(i) >= int64(len(m.imports)) {
+		i++
+	}
+	return appendULEB(o, uint64(i))
 }
 
 func readFuncType(r *reader) funcType {
@@ -196,7 +235,7 @@ func (m *module) readImport(r *reader) {
 		return
 	}
 	m.imports = append(m.imports, name)
-	m.importAs = append(m.importAs, m.readTypeIndex(r))
+	m.readTypeIndex(r)
 }
 
 func appendULEB(o []byte, v uint64) []byte {

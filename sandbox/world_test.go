@@ -164,7 +164,8 @@ func TestStateLeavesTheWorldAsItWas(t *testing.T) {
 }
 
 func TestStateThatFails(t *testing.T) {
-	p := load(t, newTestRuntime(t, Options{}), testArena(t, `export function state() { for(;;); } export function f() { return 1 }`, "f"))
+	rt := newTestRuntime(t, Options{})
+	p := load(t, rt, testArena(t, `export function state() { for(;;); } export function f() { return 1 }`, "f"))
 	i := start(t, p, 1)
 	if r, err := i.State(t.Context()); err != nil || !r.Breach {
 		t.Errorf("State = %s, %v", show(r), err)
@@ -172,7 +173,7 @@ func TestStateThatFails(t *testing.T) {
 	if got := call(t, i, "f", `{}`); got != "1" {
 		t.Errorf("a call after it = %s", got)
 	}
-	p = load(t, p.rt, testArena(t, `export function f() { return 1 }`, "f"))
+	p = load(t, rt, testArena(t, `export function f() { return 1 }`, "f"))
 	if r, err := start(t, p, 1).State(t.Context()); err != nil || r.Value != nil || p.HasState() {
 		t.Errorf("without state(): %s, %v, HasState %v", show(r), err, p.HasState())
 	}
@@ -210,7 +211,8 @@ func TestIsolation(t *testing.T) {
 }
 
 func TestSetup(t *testing.T) {
-	p := load(t, newTestRuntime(t, Options{}), testArena(t, shop, shopTools...))
+	rt := newTestRuntime(t, Options{})
+	p := load(t, rt, testArena(t, shop, shopTools...))
 	i, err := p.Start(t.Context(), gateway.World{Now: testNow, Scenario: json.RawMessage(`{"users": 2}`)})
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +226,7 @@ func TestSetup(t *testing.T) {
 		"export async function setup() { for(;;); }":                    "tools.js: setup used more than its fuel (4000000 units): do less there, or raise limits in arena.yaml",
 		"export const setup = () => new Promise(() => {})":              "setup: " + errPending.Error(),
 	} {
-		p := load(t, p.rt, testArena(t, code))
+		p := load(t, rt, testArena(t, code))
 		if _, err := p.Start(t.Context(), gateway.World{Scenario: json.RawMessage(`{"k":"v"}`)}); err == nil || err.Error() != want {
 			t.Errorf("%s: Start = %v, want %s", code, err, want)
 		}

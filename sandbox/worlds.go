@@ -119,7 +119,7 @@ func (p *program) afterSetup(ctx context.Context, w gateway.World) (*memory, err
 		return nil, err
 	}
 	if err := p.runSetup(ctx, m, w.Scenario); err != nil {
-		p.rt.memories.release(m)
+		p.release(m)
 		return nil, err
 	}
 	if again {
