@@ -32,6 +32,8 @@ type Arena struct {
 	License     string
 	Runtime     RuntimeKind
 	Entry       string    // path of the implementation inside the bundle
+	Class       string    // Python: the class whose methods are the tools; "" means functions
+	Setup       string    // Python: the method of Class that takes the scenario; "" means setup, if there is one
 	Now         time.Time // the clock of every episode whose task sets none; UTC
 	Limits      Limits
 	Tools       []Tool // in the author's order; names are unique
@@ -68,6 +70,7 @@ type Tool struct {
 	Input       json.RawMessage `json:"input"`            // JSON Schema 2020-12 of an object; never nil
 	Output      json.RawMessage `json:"output,omitempty"` // JSON Schema of the result, or nil
 	Annotations Annotations     `json:"annotations"`
+	Derived     bool            `json:"-"` // Input is what the code's signature says; a runtime tells
 
 	in, out *Schema // compiled at load
 	depth   int     // the arena's Limits.Depth

@@ -47,6 +47,8 @@ type manifest struct {
 	License     string          `json:"license"`
 	Runtime     RuntimeKind     `json:"runtime"`
 	Entry       *string         `json:"entry"`
+	Class       string          `json:"class"`
+	Setup       string          `json:"setup"`
 	Now         *time.Time      `json:"now"`
 	Limits      manifestLimits  `json:"limits"`
 	Tools       []manifestTool  `json:"tools"`
@@ -186,8 +188,28 @@ func (r *manifestReader) runtime(m *manifest) {
 		entry = *m.Entry
 	}
 	a.Entry = entry
+	r.class(m)
 	if _, ok := a.Bundle.File(entry); entry != "" && !ok {
 		r.refuse(r.at("entry"), "entry", "add the file, or name the one that implements the tools", "there is no %s in the bundle", clip(entry))
+	}
+}
+
+// class reads what of a Python module the tools are.
+func (r *manifestReader) class(m *manifest) {
+	a := r.a
+	a.Class, a.Setup = m.Class, m.Setup
+	for _, key := range []string{"class", "setup"} {
+		name := map[string]string{"class": m.Class, "setup": m.Setup}[key]
+		switch {
+		case name == "":
+		case a.Runtime != Python:
+			r.refuse(r.at(key), key, "leave it out", "%s has no classes; python has", a.Runtime)
+		case !plainName(name):
+			r.refuse(r.at(key), key, "write a name of the Python code", "%s is no name", clip(name))
+		}
+	}
+	if a.Setup != "" && a.Class == "" {
+		r.refuse(r.at("setup"), "setup", "name the class too, or call the function setup", "it is a method of a class that is not named")
 	}
 }
 
@@ -244,6 +266,9 @@ func (r *manifestReader) tool(m *manifestTool, at *value, path string) Tool {
 	}
 	if len(m.Title) > maxTitle {
 		r.refuse(at, path+".title", "shorten it", "%d bytes; it may have %d", len(m.Title), maxTitle)
+	}
+	if t.Derived = t.Input == nil && r.a.Runtime == Python; t.Derived {
+		t.Input = json.RawMessage(`{"type":"object"}`)
 	}
 	if t.Input == nil {
 		t.Input = json.RawMessage(`{"type":"object","properties":{},"additionalProperties":false}`)

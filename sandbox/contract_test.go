@@ -19,3 +19,15 @@ func TestContract(t *testing.T) {
 		})
 	}
 }
+
+func TestPythonContract(t *testing.T) {
+	code, err := os.ReadFile("testdata/contract.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for way, o := range ways {
+		t.Run(way, func(t *testing.T) {
+			runtimetest.Run(t, newTestPython(t, o), runtimetest.Arena(t, astra.Python, "tools.py", code))
+		})
+	}
+}

@@ -98,6 +98,10 @@ func (p *program) result(value []byte, failure, stop error) (astra.Result, error
 		return astra.Failed(astra.FaultTool, err.message), nil
 	}
 	switch stop {
+	case errExit:
+		r := astra.Failed(astra.FaultTool, stop.Error())
+		r.Breach = true // its main function is gone
+		return r, nil
 	case errPending:
 		return astra.Failed(astra.FaultTool, stop.Error()), nil
 	case errBadArgs:
