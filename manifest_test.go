@@ -1,6 +1,7 @@
 package astra_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,8 @@ func TestManifestRefused(t *testing.T) {
 		"empty":               {inventoryYAML, "# nothing\n", `arena.yaml: it is empty`},
 		"duplicate key":       {"version: 1.0.0", "version: 1.0.0\nname: other", `arena.yaml:3: the key "name" comes twice; keep one`},
 		"duplicate key below": {"fuel: 500000000", "fuel: 5, fuel: 6", `arena.yaml:10: the key "fuel" comes twice`},
-		"unknown key":         {"domain: logistics", "class: a", `arena.yaml:5: unknown key "class"; known here: name, version, title, description, domain, license, runtime, entry, now, limits, tools, provenance`},
+		"unknown key":         {"domain: logistics", "klass: a", `arena.yaml:5: unknown key "klass"; known here: name, version, title, description, domain, license, runtime, entry, class, setup, now, limits, tools, provenance`},
+		"class":               {"domain: logistics", "class: Shop", "arena.yaml:5: class: javascript has no classes; python has; leave it out"},
 		"unknown key below":   {"fuel: 500000000", "fule: 5", `arena.yaml:10: limits: unknown key "fule"; known here: memory, fuel, wall, result, log, depth`},
 		"unknown tool key":    {"    title: Find an item", "    titel: Find an item", `arena.yaml:13: tools[0]: unknown key "titel"`},
 		"anchor":              {"title: Warehouses and orders", "title: &a Warehouses", `arena.yaml:3: anchors and aliases are not read; write the value out`},
@@ -92,12 +94,12 @@ func TestBillionLaughs(t *testing.T) {
 }
 
 func TestManifestDefaults(t *testing.T) {
-	a, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.py": "pass",
-		"arena.yaml": "name: least\nversion: '1'\nruntime: python\ntools:\n  - {name: look, description: Looks., annotations: {read_only: true}}\n  - {name: change, description: Changes.}\n"}).Load()
+	a, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.wasm": "x",
+		"arena.yaml": "name: least\nversion: '1'\nruntime: wasm\ntools:\n  - {name: look, description: Looks., annotations: {read_only: true}}\n  - {name: change, description: Changes.}\n"}).Load()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Title != "least" || a.Entry != "tools.py" || a.Limits != astra.DefaultLimits || !a.Now.Equal(astra.DefaultNow) || len(a.Tasks) != 0 {
+	if a.Title != "least" || a.Entry != "tools.wasm" || a.Limits != astra.DefaultLimits || !a.Now.Equal(astra.DefaultNow) || len(a.Tasks) != 0 {
 		t.Errorf("defaults: %+v", a)
 	}
 	if got := a.Tool("look").Annotations; got != (astra.Annotations{ReadOnly: true, Idempotent: true}) {
@@ -121,5 +123,39 @@ func TestManifestDefaults(t *testing.T) {
 	}
 	if got := up.Now.String(); got != "2026-03-02 09:00:00 +0000 UTC" {
 		t.Errorf("now = %s", got)
+	}
+}
+
+// TestDerivedInputs fills in what a Python arena leaves to its code.
+func TestDerivedInputs(t *testing.T) {
+	manifest := "name: shop\nversion: '1'\nruntime: python\nclass: Shop\nsetup: _load\ntools:\n  - {name: look, description: Looks.}\n  - {name: sell, description: Sells., input: {type: object}}\n"
+	a, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.py": "pass", "arena.yaml": manifest}).Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Class != "Shop" || a.Setup != "_load" || !a.Derives() || !a.Tool("look").Derived || a.Tool("sell").Derived {
+		t.Errorf("arena: %+v", a)
+	}
+	b, err := a.WithInputs(map[string]json.RawMessage{"look": json.RawMessage(`{"type":"object","properties":{"at":{"type":"string"}},"required":["at"]}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Tool("look").CheckArgs([]byte(`{}`)) == nil || a.Tool("look").CheckArgs([]byte(`{}`)) != nil || b.Digest != a.Digest {
+		t.Error("the schema is not held to, or the arena that it came from was changed")
+	}
+	for inputs, want := range map[string]string{`{}`: "the tool look has no input schema", `{"look":{"type":7}}`: "derived for the tool look"} {
+		var m map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(inputs), &m); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.WithInputs(m); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("WithInputs(%s) = %v, want %s", inputs, err, want)
+		}
+	}
+	for change, want := range map[[2]string]string{{"class: Shop\n", ""}: "setup: it is a method of a class that is not named", {"class: Shop", "class: 1a"}: "is no name"} {
+		_, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.py": "pass", "arena.yaml": strings.Replace(manifest, change[0], change[1], 1)}).Load()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", change[1], err, want)
+		}
 	}
 }

@@ -190,7 +190,7 @@ func (g *Gateway) loadStored(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := g.addStored(kept); err != nil {
+		if err := g.addStored(ctx, kept); err != nil {
 			// One unreadable arena must not keep the others from being served.
 			g.opts.Logger.WarnContext(ctx, "arena not served", "arena", kept.Name, "digest", kept.Digest, "reason", err)
 		}
@@ -198,7 +198,7 @@ func (g *Gateway) loadStored(ctx context.Context) error {
 	return nil
 }
 
-func (g *Gateway) addStored(kept StoredArena) error {
+func (g *Gateway) addStored(ctx context.Context, kept StoredArena) error {
 	b, err := astra.UnpackBundle(kept.Bundle)
 	if err != nil {
 		return err
@@ -209,6 +209,11 @@ func (g *Gateway) addStored(kept StoredArena) error {
 	}
 	if a.Digest != kept.Digest {
 		return fmt.Errorf("%w: arena %s has the digest %s and is kept as %s", astra.ErrStoreCorrupt, a.Name, a.Digest, kept.Digest)
+	}
+	if a.Derives() {
+		if a, err = g.described(ctx, a, func(Program) error { return nil }); err != nil {
+			return err
+		}
 	}
 	_, err = g.arenas.add(a)
 	return err
@@ -226,7 +231,7 @@ func (g *Gateway) AddArena(ctx context.Context, b *astra.Bundle) (*astra.Arena, 
 		_, err = g.arenas.add(known.Arena)
 		return known.Arena, err
 	}
-	if err := g.check(ctx, a); err != nil {
+	if a, err = g.check(ctx, a); err != nil {
 		return nil, err
 	}
 	var packed bytes.Buffer
@@ -240,21 +245,40 @@ func (g *Gateway) AddArena(ctx context.Context, b *astra.Bundle) (*astra.Arena, 
 	return a, err
 }
 
-// check runs the arena's module code and compiles its verifiers before it is kept.
-func (g *Gateway) check(ctx context.Context, a *astra.Arena) error {
+// check runs the arena's module code and compiles its verifiers before it is kept, and
+// returns it as the runtime describes it.
+func (g *Gateway) check(ctx context.Context, a *astra.Arena) (*astra.Arena, error) {
+	return g.described(ctx, a, func(p Program) error {
+		if err := g.judge.Check(a, p.HasState()); err != nil {
+			return refuse("arena %s: %v", a.Name, err)
+		}
+		return nil
+	})
+}
+
+// described loads an arena once to learn the schemas that the bundle leaves to its code.
+func (g *Gateway) described(ctx context.Context, a *astra.Arena, check func(Program) error) (*astra.Arena, error) {
 	rt := g.arenas.runtimes[a.Runtime]
 	if rt == nil {
-		return refuse("arena %s needs the runtime %s, which this astra does not have", a.Name, a.Runtime)
+		return nil, refuse("arena %s needs the runtime %s, which this astra does not have", a.Name, a.Runtime)
 	}
 	p, err := rt.Load(ctx, a)
 	if err != nil {
-		return refuse("arena %s does not load: %v", a.Name, err)
+		return nil, refuse("arena %s does not load: %v", a.Name, err)
 	}
 	defer p.Close()
-	if err := g.judge.Check(a, p.HasState()); err != nil {
-		return refuse("arena %s: %v", a.Name, err)
+	if err := check(p); err != nil || !a.Derives() {
+		return a, err
 	}
-	return nil
+	d, ok := p.(Describer)
+	if !ok {
+		return nil, refuse("arena %s: write the input schema of every tool in arena.yaml: its runtime does not derive them", a.Name)
+	}
+	described, err := a.WithInputs(d.Schemas())
+	if err != nil {
+		return nil, refuse("arena %s: %v", a.Name, err)
+	}
+	return described, nil
 }
 
 // Arenas lists the newest version of each arena, by name.

@@ -36,6 +36,12 @@ type Program interface {
 	Close() error
 }
 
+// A Describer is a Program that can say what the bundle leaves to its code: the input
+// schemas of tools that are Derived, by name.
+type Describer interface {
+	Schemas() map[string]json.RawMessage
+}
+
 // A World is what an episode's tools may know besides their arguments.
 type World struct {
 	Seed     int64

@@ -26,6 +26,7 @@ type config struct {
 	Origins  []string
 	TTL      time.Duration
 	MaxOpen  int
+	Python   string
 	BaseURL  string
 	Model    string
 	LogLevel slog.Level
@@ -56,6 +57,7 @@ var settings = []setting{
 	{key: "origins", about: "browser origins to answer to besides loopback's", kind: "URL", list: true, set: texts(func(c *config) *[]string { return &c.Origins })},
 	{key: "ttl", about: "how long an episode may stay open (default 1h)", kind: "TIME", set: duration(func(c *config) *time.Duration { return &c.TTL })},
 	{key: "max_open", about: "how many episodes may be open (default 100000)", kind: "N", set: count(func(c *config) *int { return &c.MaxOpen })},
+	{key: "python", about: "file of the Python engine (default python.wasm beside astra)", kind: "FILE", path: true, set: text(func(c *config) *string { return &c.Python })},
 	{key: "base_url", about: "OpenAI-compatible API that the llm agent asks", kind: "URL", set: text(func(c *config) *string { return &c.BaseURL })},
 	{key: "model", about: "model that the llm agent asks for", kind: "NAME", set: text(func(c *config) *string { return &c.Model })},
 	{key: "log_level", about: "debug, info, warn or error (default warn; serve: info)", kind: "LEVEL", set: func(c *config, v []string) error {

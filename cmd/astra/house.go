@@ -85,24 +85,37 @@ func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) err
 
 // build puts sandbox, judge and gateway on a store.
 func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Gateway, error) {
-	rt, err := sandbox.New(ctx, nil)
+	runtimes, err := a.runtimes(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	judge, err := verifiers.New()
+	if err != nil {
+		return nil, err
+	}
+	gw, err := gateway.New(ctx, st, judge, runtimes, &gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, Logger: a.logger()})
+	if err != nil {
+		return nil, err
+	}
+	h.undo = append(h.undo, gw.Close)
+	return gw, nil
+}
+
+// runtimes are all that arenas may ask for. Those of the sandbox share one pool of memories.
+func (a *app) runtimes(ctx context.Context, h *house) ([]gateway.Runtime, error) {
+	pool := sandbox.NewPool(nil)
+	h.undo = append(h.undo, func() error { pool.Close(); return nil })
+	opts := &sandbox.Options{Pool: pool, Python: a.config.Python}
+	script, err := sandbox.New(ctx, opts)
 	if errors.Is(err, sandbox.ErrNotBuilt) {
 		return nil, failf("Run `make build` in astra's source directory; it fetches the engine from npm.", "%w", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	h.undo = append(h.undo, rt.Close)
-	judge, err := verifiers.New()
-	if err != nil {
-		return nil, err
-	}
-	gw, err := gateway.New(ctx, st, judge, []gateway.Runtime{rt}, &gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, Logger: a.logger()})
-	if err != nil {
-		return nil, err
-	}
-	h.undo = append(h.undo, gw.Close)
-	return gw, nil
+	python, module := sandbox.NewPython(opts), sandbox.NewWASM(opts)
+	h.undo = append(h.undo, script.Close, python.Close, module.Close)
+	return []gateway.Runtime{script, python, module}, nil
 }
 
 // open makes the doors and starts to serve them.

@@ -66,7 +66,7 @@ func (a *app) root() *cobra.Command {
 		return &problem{err: plainly(err), remedy: fmt.Sprintf("`%s --help` shows the flags.", cmd.CommandPath()), code: 2}
 	})
 	root.PersistentFlags().StringVar(&a.configPath, "config", "", "configuration `FILE` (default astra.yaml, if there is one)")
-	for _, key := range []string{"dir", "arenas", "log_level"} {
+	for _, key := range []string{"dir", "arenas", "python", "log_level"} {
 		s := settingOf(key)
 		a.flags[key] = &flagValue{of: s}
 		root.PersistentFlags().Var(a.flags[key], s.flag(), s.about)

@@ -57,6 +57,7 @@ func TestStories(t *testing.T) {
 			e.Setenv("ASTRA_ARENAS", arenas)
 			e.Setenv("XDG_CACHE_HOME", cache)
 			e.Setenv("REPO", filepath.Join(arenas, "../../../.."))
+			e.Setenv("ASTRA_PYTHON", filepath.Join(arenas, "../../../../bin/python.wasm"))
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -161,7 +162,7 @@ func (x *player) start(ts *testscript.TestScript, args []string) {
 		// Not bound to ctx: it is the connecting's alone.
 		x.cmd = exec.Command("astra", append([]string{"mcp"}, args...)...)
 		x.cmd.Dir = ts.Getenv("WORK")
-		for _, name := range []string{"PATH", "HOME", "WORK", "ARENAS", "ASTRA_ARENAS", "XDG_CACHE_HOME"} {
+		for _, name := range []string{"PATH", "HOME", "WORK", "ARENAS", "ASTRA_ARENAS", "ASTRA_PYTHON", "XDG_CACHE_HOME"} {
 			x.cmd.Env = append(x.cmd.Env, name+"="+ts.Getenv(name))
 		}
 		return x.cmd, nil

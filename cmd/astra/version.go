@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -24,27 +26,32 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "version", Short: "Print the version, the runtimes and what built it", Args: args(0, 0, ""),
 		Long: "Prints the version of astra, and the digest of each runtime: episodes replay byte for byte where both\nthe arena's and the runtime's digest are the same."}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		runtimes, err := runtimeDigests(cmd.Context())
+		runtimes, err := a.runtimeDigests(cmd.Context())
 		if err != nil {
 			return err
 		}
 		if a.json {
 			return a.printJSON(map[string]any{"version": version(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "runtimes": runtimes})
 		}
-		a.printf("astra %s\n  go          %s %s/%s\n  javascript  %s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH, runtimes["javascript"])
+		a.printf("astra %s\n  %-11s %s %s/%s\n", version(), "go", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		for _, kind := range slices.Sorted(maps.Keys(runtimes)) {
+			a.printf("  %-11s %s\n", kind, runtimes[kind])
+		}
 		return nil
 	}
 	return a.wantsJSON(cmd)
 }
 
 // runtimeDigests are by kind. A binary without an engine is one too, and says so.
-func runtimeDigests(ctx context.Context) (map[string]string, error) {
-	rt, err := sandbox.New(ctx, nil)
+func (a *app) runtimeDigests(ctx context.Context) (map[string]string, error) {
+	digests := map[string]string{}
+	h := &house{}
+	runtimes, err := a.runtimes(ctx, h)
 	if errors.Is(err, sandbox.ErrNotBuilt) {
-		return map[string]string{"javascript": "not built in: run make build"}, nil
+		digests["javascript"], err = "not built in: run make build", nil
 	}
-	if err != nil {
-		return nil, err
+	for _, rt := range runtimes {
+		digests[string(rt.Kind())] = rt.Digest()
 	}
-	return map[string]string{"javascript": rt.Digest()}, rt.Close()
+	return digests, errors.Join(err, h.close())
 }
