@@ -13,34 +13,55 @@ import (
 // A world under the hammer, and what must be true of it.
 type world struct {
 	gateway.Instance
+	*anvil
 	orders int
+}
+
+// An anvil is an arena with the tools create_order and run.
+type anvil struct {
+	*program
+	order   string   // what create_order returns, by number
+	hostile []string // programs for run, some of which breach a limit
+	steps   int
 }
 
 // TestHammer starts, calls, forks, breaches and closes worlds of one arena on several
 // goroutines, against a count of the orders in each. Run it with -race.
 func TestHammer(t *testing.T) {
+	scripts := func(t *testing.T, o Options) *anvil {
+		a := testArena(t, shop, shopTools...)
+		a.Limits.Fuel = 1_000_000
+		return &anvil{load(t, newTestRuntime(t, o), a), `{"id":"o%d","user":"u1","total":1}`,
+			[]string{"for(;;);", "(function f(){f()})()", "new Uint8Array(40 << 20)", "new Uint8Array(3 << 20).fill(1).length"}, 150}
+	}
+	pythons := func(t *testing.T, o Options) *anvil {
+		p := newPyShop(t, o)
+		p.limits.Fuel = 2_000_000
+		return &anvil{p, `"o%d"`,
+			[]string{"while True: pass", "def f(): f()\nf()", "bytearray(40 << 20)", "result = len(bytearray(3 << 20))"}, 40}
+	}
 	for way, o := range ways {
-		t.Run(way, func(t *testing.T) {
-			a := testArena(t, shop, shopTools...)
-			a.Limits.Fuel = 1_000_000
-			p := load(t, newTestRuntime(t, o), a)
-			var wg sync.WaitGroup
-			for w := range 6 {
-				wg.Go(func() { hammer(t, p, rand.New(rand.NewPCG(uint64(w), 1)), 150) })
-			}
-			wg.Wait()
-			if p.image.out != 0 {
-				t.Errorf("%d memories were not released", p.image.out)
-			}
-		})
+		for engine, forge := range map[string]func(*testing.T, Options) *anvil{"javascript": scripts, "python": pythons} {
+			t.Run(engine+"/"+way, func(t *testing.T) {
+				p := forge(t, o)
+				var wg sync.WaitGroup
+				for w := range 6 {
+					wg.Go(func() { hammer(t, p, rand.New(rand.NewPCG(uint64(w), 1)), p.steps) })
+				}
+				wg.Wait()
+				if p.image.out != 0 {
+					t.Errorf("%d memories were not released", p.image.out)
+				}
+			})
+		}
 	}
 }
 
-func hammer(t *testing.T, p *program, r *rand.Rand, steps int) {
+func hammer(t *testing.T, p *anvil, r *rand.Rand, steps int) {
 	var live []*world
 	defer func() {
 		for _, w := range live {
-			w.Close()
+			w.Instance.Close()
 		}
 	}()
 	for range steps {
@@ -50,7 +71,7 @@ func hammer(t *testing.T, p *program, r *rand.Rand, steps int) {
 				t.Error(err)
 				return
 			}
-			live = append(live, &world{Instance: i})
+			live = append(live, &world{Instance: i, anvil: p})
 		}
 		k := r.IntN(len(live))
 		more, err := live[k].strike(t, r)
@@ -62,7 +83,7 @@ func hammer(t *testing.T, p *program, r *rand.Rand, steps int) {
 			live = append(live, more)
 		}
 		if r.IntN(8) == 0 || live[k].orders < 0 {
-			live[k].Close()
+			live[k].Instance.Close()
 			live = append(live[:k], live[k+1:]...)
 		}
 	}
@@ -73,16 +94,16 @@ func hammer(t *testing.T, p *program, r *rand.Rand, steps int) {
 func (w *world) strike(t *testing.T, r *rand.Rand) (*world, error) {
 	switch k := r.IntN(10); {
 	case k < 5:
-		res, err := w.Call(t.Context(), "create_order", json.RawMessage(`{"user":"u1","total":1}`))
-		if want := fmt.Sprintf(`{"id":"o%d","user":"u1","total":1}`, w.orders); err != nil || show(res) != want {
+		res, err := w.Instance.Call(t.Context(), "create_order", json.RawMessage(`{"user":"u1","total":1}`))
+		if want := fmt.Sprintf(w.order, w.orders); err != nil || show(res) != want {
 			return nil, fmt.Errorf("order = %s, %v, want %s", show(res), err, want)
 		}
 		w.orders++
 	case k < 7:
-		f, err := w.Fork(t.Context())
-		return &world{f, w.orders}, err
+		f, err := w.Instance.Fork(t.Context())
+		return &world{f, w.anvil, w.orders}, err
 	case k < 9:
-		res, err := w.State(t.Context())
+		res, err := w.Instance.State(t.Context())
 		var state struct{ Orders []any }
 		if err == nil {
 			err = json.Unmarshal(res.Value, &state)
@@ -91,9 +112,9 @@ func (w *world) strike(t *testing.T, r *rand.Rand) (*world, error) {
 			return nil, fmt.Errorf("state = %s, %v, want %d orders", show(res), err, w.orders)
 		}
 	default:
-		code := []string{"for(;;);", "(function f(){f()})()", "new Uint8Array(40 << 20)", "new Uint8Array(3 << 20).fill(1).length"}[r.IntN(4)]
+		code := w.hostile[r.IntN(len(w.hostile))]
 		args, _ := json.Marshal(map[string]string{"code": code})
-		res, err := w.Call(t.Context(), "run", args)
+		res, err := w.Instance.Call(t.Context(), "run", args)
 		if res.Breach {
 			w.orders = -1
 		}

@@ -59,9 +59,9 @@ func pyArena(tb testing.TB, code string, tools ...string) *astra.Arena {
 	return a
 }
 
-func loadPy(tb testing.TB, a *astra.Arena) *program {
+func loadPy(tb testing.TB, o Options, a *astra.Arena) *program {
 	tb.Helper()
-	p, err := newTestPython(tb, Options{}).Load(tb.Context(), a)
+	p, err := newTestPython(tb, o).Load(tb.Context(), a)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func loadPy(tb testing.TB, a *astra.Arena) *program {
 }
 
 func BenchmarkPython(b *testing.B) {
-	p := loadPy(b, pyArena(b, pyShop, "get_user", "create_order", "nothing", "spin"))
+	p := loadPy(b, Options{}, pyArena(b, pyShop, "get_user", "create_order", "nothing", "spin"))
 	b.Logf("image %d KiB", len(p.image.bytes)>>10)
 	b.Run("start", func(b *testing.B) {
 		for b.Loop() {

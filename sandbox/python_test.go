@@ -37,7 +37,7 @@ log = logging.getLogger('shop')
 orders = []
 loaded = [random.random(), time.time()]
 
-def create_order(user):
+def create_order(user, total=0):
     orders.append(user)
     return f'o{len(orders) - 1}'
 
@@ -59,10 +59,10 @@ def state():
     return {'orders': orders}
 `
 
-func newPyShop(tb testing.TB) *program {
+func newPyShop(tb testing.TB, o Options) *program {
 	a := pyArena(tb, pyTools, "create_order", "run", "later", "forever")
 	a.Limits.Fuel = 1_000_000_000 // what it imports is compiled first
-	p := loadPy(tb, a)
+	p := loadPy(tb, o, a)
 	p.limits.Fuel = 20_000_000
 	return p
 }
@@ -76,7 +76,7 @@ func runs(tb testing.TB, i gateway.Instance, code string) string {
 
 // TestPythonResults is the rule for what is no JSON.
 func TestPythonResults(t *testing.T) {
-	i := start(t, newPyShop(t), 7)
+	i := start(t, newPyShop(t, Options{}), 7)
 	for _, c := range []struct{ value, want string }{
 		{`None`, `null`},
 		{`[1, 2.5, True, 'é€😀', {'a': ()}]`, `[1,2.5,true,"é€😀",{"a":[]}]`},
@@ -110,7 +110,7 @@ func TestPythonResults(t *testing.T) {
 }
 
 func TestPythonFailures(t *testing.T) {
-	i := start(t, newPyShop(t), 7)
+	i := start(t, newPyShop(t, Options{}), 7)
 	for _, c := range []struct{ code, want string }{
 		{`{}['x']`, `tool: KeyError: 'x'`},
 		{`raise ValueError`, `tool: ValueError`},
@@ -151,7 +151,7 @@ func TestPythonFailures(t *testing.T) {
 
 // TestPythonBreaches ends what would never end, and looks at the neighbours.
 func TestPythonBreaches(t *testing.T) {
-	p := newPyShop(t)
+	p := newPyShop(t, Options{})
 	for _, c := range []struct{ code, want string }{
 		{"while True: pass", "fuel"},
 		{"while True:\n  try:\n    while True: pass\n  except BaseException: pass", "fuel"},
@@ -196,7 +196,7 @@ func TestPythonBreaches(t *testing.T) {
 
 // TestPythonWorld looks at what a tool knows besides its arguments.
 func TestPythonWorld(t *testing.T) {
-	p := newPyShop(t)
+	p := newPyShop(t, Options{})
 	i := start(t, p, 42)
 	for _, c := range []struct{ value, want string }{
 		{"time.time()", "1772442000.0"},
@@ -240,7 +240,7 @@ func TestPythonWorld(t *testing.T) {
 // TestPythonOpenFile holds that a file that was opened is part of the world: a fork reads
 // on from where it stood.
 func TestPythonOpenFile(t *testing.T) {
-	p := newPyShop(t)
+	p := newPyShop(t, Options{})
 	i := start(t, p, 1)
 	runs(t, i, "import builtins; builtins.f = open('/data/rates.json', 'rb', buffering=0); f.read(7)")
 	fork, err := i.Fork(t.Context())
@@ -281,7 +281,7 @@ class Account:
 `
 	a := pyArena(t, code, "deposit", "currency")
 	a.Class, a.Setup = "Account", "_load_scenario"
-	p := loadPy(t, a)
+	p := loadPy(t, Options{}, a)
 	for _, scenario := range []string{`{"balance":100}`, `{"balance":100}`, `{"balance":100}`} { // the third is a kept world
 		i, err := p.Start(t.Context(), gateway.World{Seed: 3, Now: testNow, Scenario: json.RawMessage(scenario)})
 		if err != nil {
@@ -353,7 +353,7 @@ def strange(x: 'Nowhere' = None): pass
 	for i := range a.Tools {
 		a.Tools[i].Derived = true
 	}
-	got := loadPy(t, a).Schemas()
+	got := loadPy(t, Options{}, a).Schemas()
 	for tool, want := range map[string]string{
 		"find": `{"type":"object","properties":{"name":{"type":"string","description":"What to look for, as the user says it."},"limit":{"type":"integer","description":"How many at most.","default":10},` +
 			`"kind":{"enum":["a","b"],"default":"a"},"tags":{"anyOf":[{"type":"array","items":{"type":"string"}},{"type":"null"}]},"price":{"type":["number","integer"],"default":0}},"additionalProperties":false,"required":["name"]}`,

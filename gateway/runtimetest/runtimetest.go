@@ -91,7 +91,7 @@ func Run(t *testing.T, rt gateway.Runtime, arena *astra.Arena) {
 	}()
 	tests := map[string]func(*contract){
 		"values": values, "failures": failures, "limits": limits, "isolation": isolation,
-		"determinism": determinism, "forks": forks, "state": state, "logs": logs, "close": closing,
+		"determinism": determinism, "forks": forks, "branches": branches, "state": state, "logs": logs, "close": closing,
 	}
 	for name, f := range tests {
 		t.Run(name, func(t *testing.T) { f(&contract{t, p, rt.Pure()}) })
