@@ -5,8 +5,9 @@
 // A [Model] completes chats: [OpenAI] by the protocol that most servers speak,
 // [Anthropic] by the Messages API, [Cache] from what another model said before. A request
 // may carry a JSON Schema, which the server is asked to hold its model to; whether it did
-// is for the caller to check. Keys are in no error, answers are bounded, and nothing is
-// read from the environment.
+// is for the caller to check. Keys are in no error, answers are bounded, redirects are not
+// followed, and nothing is read from the environment but the proxies that Go's transport
+// goes through.
 //
 // # Emulated tools
 //

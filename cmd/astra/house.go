@@ -83,7 +83,7 @@ func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) err
 	return nil
 }
 
-// build puts sandbox, judge and gateway on a store.
+// build puts runtimes, judge and gateway on a store.
 func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Gateway, error) {
 	rt, err := sandbox.New(ctx, nil)
 	if errors.Is(err, sandbox.ErrNotBuilt) {
@@ -93,11 +93,15 @@ func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Ga
 		return nil, err
 	}
 	h.undo = append(h.undo, rt.Close)
+	emulator, err := a.emulator()
+	if err != nil {
+		return nil, err
+	}
 	judge, err := verifiers.New()
 	if err != nil {
 		return nil, err
 	}
-	gw, err := gateway.New(ctx, st, judge, []gateway.Runtime{rt}, &gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, Logger: a.logger()})
+	gw, err := gateway.New(ctx, st, judge, []gateway.Runtime{rt, emulator}, &gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, Logger: a.logger()})
 	if err != nil {
 		return nil, err
 	}
