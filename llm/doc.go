@@ -34,11 +34,12 @@
 //
 // The memory is a JSON object of entities by id, each an object. It begins as the
 // scenario's `entities`, if there are any, and changes only by the patches, which are JSON
-// merge patches (RFC 7396). It is at most 64 KiB and part of every prompt, so that nothing
-// the model said can be contradicted unseen. state() of an emulated arena is
-// {"entities": memory}.
+// merge patches (RFC 7396); that of a tool that only reads may add to it and change nothing.
+// It is at most 64 KiB and part of every prompt, so that nothing the model said can be
+// contradicted unseen. state() of an emulated arena is {"entities": memory}.
 //
-// A step keeps its patch as the line of its log, with the name of the model that answered:
+// A step keeps its patch as the line of its log, which agents are not shown, with the name
+// of the model that answered:
 //
 //	{"memory":{"W3":{"stock":4}},"model":"some-model"}
 //

@@ -129,6 +129,9 @@ func begin(scenario json.RawMessage) (memory, error) {
 var (
 	errClosed = errors.New("llm: the world is closed")
 	errUnfit  = errors.New("the model that stands for the tool gave no answer that fits, twice")
+
+	// errReadOnly is for the model to read.
+	errReadOnly = errors.New("memory: the tool only reads: add what was not known yet, and change nothing that was")
 )
 
 var (

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -199,6 +201,7 @@ func TestRepair(t *testing.T) {
 		"never fits":  {`{"result":{"item":"nut"},"memory":{"nut":{"left":3}}}`, `{"result":{"item":"nut","left":-1},"memory":{"nut":{"left":3}}}`},
 		"no JSON":     {"I cannot do that.", ""},
 		"cannot read": {`{"result":`, `{"memory":{}}`},
+		"takes back":  {`{"result":{"item":"nut","left":3},"memory":{"nut":{"left":3}}}`, `{"result":{"item":"nut","left":0},"memory":{"nut":null}}`},
 	} {
 		fake := newFake(t, script(t, says...))
 		s := openShop(t, fake.model("openai"), nil)
@@ -208,6 +211,36 @@ func TestRepair(t *testing.T) {
 		}
 		s.state(`{"entities":{"nut":{"left":5}}}`) // and none of the patches
 	}
+}
+
+// TestReadOnlyAdds: a tool that only reads may make up what was not known.
+func TestReadOnlyAdds(t *testing.T) {
+	s := openShop(t, newFake(t, script(t, `{"result":{"item":"nut","left":5},"memory":{"nut":{"left":5,"colour":"red"},"none":null,"bolt":{"left":1}}}`)).model("openai"), nil)
+	s.want("stock", `{"item":"nut"}`, `{"item":"nut","left":5}`)
+	s.state(`{"entities":{"bolt":{"left":1},"nut":{"colour":"red","left":5}}}`)
+}
+
+// TestHammer: worlds of one program know nothing of each other.
+func TestHammer(t *testing.T) {
+	s := openShop(t, newFake(t, shopTool(t)).model("openai"), nil)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			inst, err := s.program.Start(t.Context(), s.world)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer inst.Close()
+			for left := 4; left >= 0; left-- {
+				res, err := inst.Call(t.Context(), "sell", json.RawMessage(`{"item":"nut","n":1}`))
+				if err != nil || string(res.Value) != fmt.Sprint(left) {
+					t.Errorf("%s %v, want %d left", res.Value, err, left)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestBreach: what an agent can make a model do too much of is a failed step that changes nothing.

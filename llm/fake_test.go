@@ -43,7 +43,6 @@ type fakeModel struct {
 
 	mu    sync.Mutex
 	chats []*chat
-	bytes []byte // all that came
 }
 
 func newFake(t *testing.T, answer func(*chat) string) *fakeModel {
@@ -76,12 +75,6 @@ func (m *fakeModel) asked() []*chat {
 	return m.chats
 }
 
-func (m *fakeModel) seen() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return string(m.bytes)
-}
-
 // take reads a request and answers it, with wrap around the message.
 func (m *fakeModel) take(w http.ResponseWriter, r *http.Request, into any, understood func() *chat, wrap func(*chat, string) any) {
 	body, err := io.ReadAll(r.Body)
@@ -94,7 +87,6 @@ func (m *fakeModel) take(w http.ResponseWriter, r *http.Request, into any, under
 	c := understood()
 	m.mu.Lock()
 	m.chats = append(m.chats, c)
-	m.bytes = fmt.Appendf(m.bytes, "%v\n%s\n", r.Header, body)
 	said := m.answer(c)
 	m.mu.Unlock()
 	w.Header().Set("Retry-After-Ms", "1")

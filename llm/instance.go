@@ -127,6 +127,9 @@ func (i *instance) emulate(ctx context.Context, tool *astra.Tool, args json.RawM
 			return astra.Result{}, &tooMuch{"answer", req.MaxTokens, "tokens"}
 		}
 		a, wrong := readReply(tool, i.prog.arena.Limits, reply.Text)
+		if wrong == nil && tool.Annotations.ReadOnly && contradicts(i.known.entities, a.memory) {
+			wrong = errReadOnly
+		}
 		if wrong == nil {
 			return a.result(clip(i.prog.rt.model.Name(), maxModel))
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -61,6 +62,26 @@ func merge(target any, p map[string]any) any {
 		}
 	}
 	return next
+}
+
+// contradicts reports whether a patch takes back or changes what is known, which a tool
+// that only reads must not: it may add what nobody asked for before.
+func contradicts(known, p map[string]any) bool {
+	for key, v := range p {
+		old, ok := known[key]
+		if !ok {
+			continue
+		}
+		fact, ok := old.(map[string]any)
+		change, ok2 := v.(map[string]any)
+		if ok && ok2 && !contradicts(fact, change) {
+			continue
+		}
+		if !reflect.DeepEqual(old, v) {
+			return true
+		}
+	}
+	return false
 }
 
 // strict is a tool without a schema. Its CheckResult wants JSON as the rest of astra reads
