@@ -95,7 +95,8 @@ func (i *instance) answer(ctx context.Context, tool *astra.Tool, args json.RawMe
 // pass moves the world past a call, answered now or in the past. What left no mark, because
 // nobody could answer it or it went beyond a limit, has no part in the keys of later calls.
 func (i *instance) pass(tool string, args json.RawMessage, res astra.Result) error {
-	if res.Breach || res.Fault == astra.FaultAgent || res.Error == unknownCall {
+	unanswered := res.Error == unknownCall && res.Log == "" // a model's own words have a note
+	if res.Breach || res.Fault == astra.FaultAgent || unanswered {
 		return nil
 	}
 	p, err := readLine(res.Log)
