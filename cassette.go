@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 )
 
 // CassetteFile is where a bundle keeps what impure tools answered.
@@ -98,6 +100,9 @@ func (c *Cassette) read(line []byte) error {
 	if (r.Result.Value == nil) == (r.Result.Error == "") {
 		return errors.New("the result is neither a value nor an error: record it again with `astra record`")
 	}
+	if r.Result.OK() != (r.Result.Fault == "") {
+		return errors.New("an error has a fault, and a value has none: record it again with `astra record`")
+	}
 	if _, ok := c.Find(r.Key); ok {
 		return fmt.Errorf("the key %s comes twice: keep one", clip(string(r.Key)))
 	}
@@ -130,11 +135,14 @@ func (c *Cassette) Add(r Recording) {
 // Len is how many answers are recorded.
 func (c *Cassette) Len() int { return len(c.entries) }
 
-// Bytes is the cassette as a file, in the order of recording.
+// All yields the entries in the order of recording.
+func (c *Cassette) All() iter.Seq[Recording] { return slices.Values(c.entries) }
+
+// Bytes is the cassette as a file, in the order of recording. Answers keep their bytes.
 func (c *Cassette) Bytes() ([]byte, error) {
 	var b bytes.Buffer
 	for _, r := range c.entries {
-		line, err := json.Marshal(r)
+		line, err := plainJSON(r)
 		if err != nil {
 			return nil, err
 		}

@@ -35,7 +35,7 @@ func TestCassetteKeys(t *testing.T) {
 
 func TestCassetteRoundTrip(t *testing.T) {
 	var c astra.Cassette
-	want := recordings(astra.MatchEpisode, "", `{"n":1}`, `{"n":2}`)
+	want := recordings(astra.MatchEpisode, "", `{"n":"<1>&"}`, `{"n":2}`)
 	want[1].Result = astra.Failed(astra.FaultTool, "no such thing")
 	for _, r := range append(want, want[0]) {
 		c.Add(r)
@@ -55,15 +55,19 @@ func TestCassetteRoundTrip(t *testing.T) {
 	if res, ok := read.Find(want[1].Key); !ok || res.Error != "no such thing" {
 		t.Errorf("Find = %+v, %v", res, ok)
 	}
+	if res, ok := read.Find(want[0].Key); !ok || string(res.Value) != `{"n":"<1>&"}` {
+		t.Errorf("Find = %s, %v: recorded bytes must come back as they were", res.Value, ok)
+	}
 }
 
 func TestCassetteRefuses(t *testing.T) {
 	entry := `{"key":"k","tool":"t","args":{},"result":{"value":1}}`
 	for text, want := range map[string]string{
-		entry + "\n" + entry: "cassette.jsonl:2: the key \"k\" comes twice",
-		`{"key":"k"}`:        "neither a value nor an error",
-		`{"kay":"k"}`:        "cassette.jsonl:1: ",
-		"\n[]":               "cassette.jsonl:2: ",
+		entry + "\n" + entry:                  "cassette.jsonl:2: the key \"k\" comes twice",
+		`{"key":"k"}`:                         "neither a value nor an error",
+		`{"kay":"k"}`:                         "cassette.jsonl:1: ",
+		`{"key":"k","result":{"error":"no"}}`: "an error has a fault",
+		"\n[]":                                "cassette.jsonl:2: ",
 	} {
 		b, err := astra.NewBundle([]astra.File{{Path: astra.CassetteFile, Data: []byte(text)}})
 		if err != nil {

@@ -31,6 +31,7 @@ Exit code 1: something is wrong with the arena.`,
 		}
 		return a.check(cmd.Context(), args[0], arena)
 	}
+	a.settings(cmd, emulatorSettings...)
 	return a.wantsJSON(cmd)
 }
 
@@ -162,6 +163,9 @@ func (a *app) printCheck(path string, arena *astra.Arena, findings []finding) er
 		if f.Problem != "" {
 			a.note("%s:%d: task %s: %s", filepath.Join(path, "tasks.jsonl"), f.Line, plain(f.Task), clip(f.Problem, 600))
 		}
+	}
+	if bad > 0 && arena.Runtime == astra.Emulated && a.config.Emulator.Model == "" {
+		a.note("%s is emulated, and no emulator_model is set: only what %s knows is answered", arena.Name, astra.CassetteFile)
 	}
 	if bad > 0 {
 		return failf("", "%s: %d of %d tasks are not right", path, bad, len(findings))

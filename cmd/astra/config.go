@@ -29,8 +29,12 @@ type config struct {
 	Python   string
 	BaseURL  string
 	Model    string
+	Emulator emulatorConfig
 	LogLevel slog.Level
 }
+
+// An emulatorConfig says which model answers for the tools of emulated arenas.
+type emulatorConfig struct{ Model, API, BaseURL, Cache string }
 
 func defaults() config {
 	return config{Dir: ".astra", Arenas: []string{filepath.Join("examples", "arenas")}, Agents: "127.0.0.1:8080", Control: "127.0.0.1:8081",
@@ -60,6 +64,10 @@ var settings = []setting{
 	{key: "python", about: "file of the Python engine (default python.wasm beside astra)", kind: "FILE", path: true, set: text(func(c *config) *string { return &c.Python })},
 	{key: "base_url", about: "OpenAI-compatible API that the llm agent asks", kind: "URL", set: text(func(c *config) *string { return &c.BaseURL })},
 	{key: "model", about: "model that the llm agent asks for", kind: "NAME", set: text(func(c *config) *string { return &c.Model })},
+	{key: "emulator_model", about: "model that answers for the tools of emulated arenas (default none: their cassettes alone)", kind: "NAME", set: text(func(c *config) *string { return &c.Emulator.Model })},
+	{key: "emulator_api", about: "what its server speaks: openai or anthropic (default openai)", kind: "API", set: word(func(c *config) *string { return &c.Emulator.API }, "openai", "anthropic")},
+	{key: "emulator_base_url", about: "where it is (default the vendor's)", kind: "URL", set: webURL(func(c *config) *string { return &c.Emulator.BaseURL })},
+	{key: "emulator_cache", about: "directory of its answers, which are given again to equal calls of equal worlds", kind: "DIR", path: true, set: text(func(c *config) *string { return &c.Emulator.Cache })},
 	{key: "log_level", about: "debug, info, warn or error (default warn; serve: info)", kind: "LEVEL", set: func(c *config, v []string) error {
 		if c.LogLevel.UnmarshalText([]byte(v[0])) != nil {
 			return errors.New("want debug, info, warn or error")
@@ -292,10 +300,11 @@ func configHelp() string {
 		"then from the environment, then from flags; the later wins. Unknown keys are refused.\n\n")
 	for i := range settings {
 		s := &settings[i]
-		fmt.Fprintf(&b, "  %-10s %-16s --%-10s %s\n", s.key, s.env(), s.flag(), s.about)
+		fmt.Fprintf(&b, "  %-17s %-23s --%-17s %s\n", s.key, s.env(), s.flag(), s.about)
 	}
 	b.WriteString("\nLists are YAML lists, repeated flags, or separated by " + string(filepath.ListSeparator) + " in the environment.\n" +
-		"The llm agent's key comes from ASTRA_API_KEY or OPENAI_API_KEY alone, so that no file or process list shows it.\n\n" +
+		"The llm agent's key comes from ASTRA_API_KEY or OPENAI_API_KEY alone, so that no file or process list shows it;\n" +
+		"the emulator's from " + emulatorKey + " alone.\n\n" +
 		"An astra.yaml:\n\n  dir: /var/lib/astra\n  arenas: [arenas, ../more]\n  practice: true\n  ttl: 30m\n")
 	return b.String()
 }

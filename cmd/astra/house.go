@@ -83,7 +83,7 @@ func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) err
 	return nil
 }
 
-// build puts sandbox, judge and gateway on a store.
+// build puts runtimes, judge and gateway on a store.
 func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Gateway, error) {
 	runtimes, err := a.runtimes(ctx, h)
 	if err != nil {
@@ -115,7 +115,11 @@ func (a *app) runtimes(ctx context.Context, h *house) ([]gateway.Runtime, error)
 	}
 	python, module := sandbox.NewPython(opts), sandbox.NewWASM(opts)
 	h.undo = append(h.undo, script.Close, python.Close, module.Close)
-	return []gateway.Runtime{script, python, module}, nil
+	emulator, err := a.emulator()
+	if err != nil {
+		return nil, err
+	}
+	return []gateway.Runtime{script, python, module, emulator}, nil
 }
 
 // open makes the doors and starts to serve them.

@@ -57,7 +57,7 @@ ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or 
 	flags.Float64Var(&f.temperature, "temperature", 0, "llm: sampling temperature (default the server's)")
 	flags.DurationVar(&f.timeout, "timeout", 0, "llm: `TIME` that one completion may take (default 5m)")
 	flags.StringVar(&f.system, "system", "", "llm: system `MESSAGE`")
-	a.settings(cmd, "base_url", "model", "ttl")
+	a.settings(cmd, append(emulatorSettings, "base_url", "model", "ttl")...)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		f.seeded, f.tempered = flags.Changed("seed"), flags.Changed("temperature")
 		if err := f.check(); err != nil {

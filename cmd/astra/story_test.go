@@ -216,7 +216,7 @@ func (x *player) call(ts *testscript.TestScript, args []string) {
 }
 
 // model serves OpenAI's chat protocol to whoever has the key that ASTRA_API_KEY has now. A
-// message that begins with { is a tool call, {"name": …, "arguments": {…}}; "(silence)" is
+// message that is JSON with a name is a tool call, {"name": …, "arguments": {…}}; "(silence)" is
 // none at all; any other is text.
 func model(ts *testscript.TestScript, _ bool, says []string) {
 	var messages []map[string]any
@@ -228,6 +228,10 @@ func model(ts *testscript.TestScript, _ bool, says []string) {
 				Arguments json.RawMessage
 			}
 			ts.Check(json.Unmarshal([]byte(say), &call))
+			if call.Name == "" {
+				messages = append(messages, message) // JSON that is text
+				continue
+			}
 			message = map[string]any{"role": "assistant", "content": nil, "tool_calls": []any{map[string]any{"id": fmt.Sprint("call_", i), "type": "function",
 				"function": map[string]string{"name": call.Name, "arguments": string(call.Arguments)}}}}
 		}

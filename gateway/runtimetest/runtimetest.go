@@ -52,11 +52,17 @@ tools:
   - {name: big, title: Big, description: Returns much., input: {type: object, properties: {bytes: {type: integer}}, required: [bytes]}}
 `
 
-// Arena makes the contract's arena from an implementation.
+// Arena makes the contract's arena from an implementation; a runtime that runs no file of
+// the bundle has the entry "".
 func Arena(t testing.TB, kind astra.RuntimeKind, entry string, code []byte) *astra.Arena {
 	t.Helper()
-	manifest := fmt.Sprintf("%sruntime: %s\nentry: %s\n", Manifest, kind, entry)
-	b, err := astra.NewBundle([]astra.File{{Path: "arena.yaml", Data: []byte(manifest)}, {Path: entry, Data: code}})
+	manifest := fmt.Sprintf("%sruntime: %s\n", Manifest, kind)
+	var files []astra.File
+	if entry != "" {
+		manifest += "entry: " + entry + "\n"
+		files = append(files, astra.File{Path: entry, Data: code})
+	}
+	b, err := astra.NewBundle(append(files, astra.File{Path: "arena.yaml", Data: []byte(manifest)}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,6 +158,9 @@ func failures(c *contract) {
 // limits: each breach is a failed step, and a world started anew is sound.
 func limits(c *contract) {
 	for _, call := range [][2]string{{"burn", `{}`}, {"hog", `{}`}, {"big", `{"bytes":70000}`}} {
+		if !c.pure && call[0] != "big" {
+			continue // what runs elsewhere is not ours to stop
+		}
 		inst := c.start(1, "")
 		res := c.call(inst, call[0], call[1])
 		if res.OK() || res.Fault != astra.FaultTool || !res.Breach {
@@ -213,15 +222,21 @@ func state(c *contract) {
 	}
 	inst := c.start(1, "")
 	c.call(inst, "add", `{"n":3}`)
+	last := ""
 	for range 2 {
 		res, err := inst.State(c.Context())
-		if err != nil || string(res.Value) != `{"total":3}` {
+		is := string(res.Value) // an impure runtime's has a form of its own
+		if err != nil || is == "" || c.pure && is != `{"total":3}` || last != "" && is != last {
 			c.Errorf("state = %s %q %v", res.Value, res.Error, err)
 		}
+		last = is
 	}
 }
 
 func logs(c *contract) {
+	if !c.pure {
+		return // the log is the runtime's own
+	}
 	inst := c.start(1, "")
 	if res := c.call(inst, "note", `{"text":"hello"}`); !strings.Contains(res.Log, "hello") {
 		c.Errorf("log = %q", res.Log)

@@ -1,0 +1,96 @@
+package llm
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestCache(t *testing.T) {
+	fake := newFake(t, script(t, "five <&>", "HTTP 401", "six"))
+	dir := filepath.Join(t.TempDir(), "replies")
+	c, err := NewCache(dir, "", fake.model("openai"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Reply{Text: "five <&>", Usage: Usage{60, 40}}
+	for range 2 {
+		if reply, err := c.Complete(t.Context(), fullRequest()); err != nil || reply != want {
+			t.Errorf("Complete = %+v, %v", reply, err)
+		}
+	}
+	other := fullRequest()
+	*other.Seed++
+	if _, err := c.Complete(t.Context(), other); !errors.Is(err, ErrModel) {
+		t.Errorf("error = %v, want ErrModel", err)
+	}
+	if reply, err := c.Complete(t.Context(), other); err != nil || reply.Text != "six" {
+		t.Errorf("a failure was kept: %+v, %v", reply, err)
+	}
+	if len(fake.asked()) != 3 {
+		t.Errorf("the model was asked %d times, want 3", len(fake.asked()))
+	}
+	fake.Close()
+
+	offline, err := NewCache(dir, c.Name(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := offline.Complete(t.Context(), fullRequest()); err != nil || reply != want {
+		t.Errorf("offline: %+v, %v", reply, err)
+	}
+	if _, err := offline.Complete(t.Context(), Request{}); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), "does not know this request") {
+		t.Errorf("error = %v, want that the cache does not know it", err)
+	}
+	stranger, err := NewCache(dir, "another", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Complete(t.Context(), fullRequest()); err == nil {
+		t.Error("one model's reply was given for another's")
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 2 {
+		t.Fatalf("the directory has %v, %v; want two files", files, err)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(dir, f.Name()), []byte(`{"schema":1`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := offline.Complete(t.Context(), fullRequest()); err == nil || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("a damaged file: %v", err)
+	}
+}
+
+// TestCacheHammer: of many replies to one request all get the first.
+func TestCacheHammer(t *testing.T) {
+	n := 0
+	fake := newFake(t, func(*chat) string { n++; return long(n) })
+	dir := t.TempDir()
+	replies := make([]string, 16)
+	var all sync.WaitGroup
+	for i := range replies {
+		all.Go(func() {
+			c, err := NewCache(dir, "", fake.model("anthropic"))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			reply, err := c.Complete(t.Context(), fullRequest())
+			if err != nil {
+				t.Error(err)
+			}
+			replies[i] = reply.Text
+		})
+	}
+	all.Wait()
+	for _, r := range replies {
+		if r != replies[0] {
+			t.Fatalf("replies differ: %q", replies)
+		}
+	}
+}
