@@ -24,7 +24,7 @@ var update = flag.Bool("update", false, "rewrite the want parts of testdata/epis
 // do in the arena testdata/bank, and what comes of it. One behaviour a file.
 //
 //	open TASK [seed=N] [mode=M]   call TOOL ARGS [key=K]   turn REPLY   submit [ANSWER]
-//	fork [at=N]   abort   pass DURATION   restart   replay   show
+//	fork [at=N]   rewind N   state [at=N]   abort   pass DURATION   restart   replay   show
 func TestEpisodes(t *testing.T) {
 	files, err := filepath.Glob("testdata/episodes/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -73,7 +73,7 @@ func (p *player) do(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	fmt.Fprintf(&p.out, "> %s\n", line)
 	commands := map[string]func(context.Context, string) (any, error){
-		"open": p.open, "call": p.call, "turn": p.turn, "submit": p.submit, "fork": p.fork, "show": p.show,
+		"open": p.open, "call": p.call, "turn": p.turn, "submit": p.submit, "fork": p.fork, "show": p.show, "state": p.state, "rewind": p.rewind,
 		"abort":   func(ctx context.Context, why string) (any, error) { return nil, p.Abort(ctx, p.id, why) },
 		"replay":  func(ctx context.Context, _ string) (any, error) { return p.replay(ctx) },
 		"restart": func(context.Context, string) (any, error) { p.restart(); return nil, nil },
@@ -195,21 +195,51 @@ func (p *player) submit(ctx context.Context, answer string) (any, error) {
 }
 
 func (p *player) fork(ctx context.Context, rest string) (any, error) {
-	_, opts := options(rest, "at")
-	req := gateway.ForkRequest{}
-	if s := opts["at"]; s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return nil, err
-		}
-		req.At = &n
+	at, err := stepIn(rest)
+	if err != nil {
+		return nil, err
 	}
-	forks, err := p.Fork(ctx, p.id, req)
+	forks, err := p.Fork(ctx, p.id, gateway.ForkRequest{At: at})
 	if err != nil {
 		return nil, err
 	}
 	p.id = forks[0].Episode
 	return nil, nil
+}
+
+// stepIn reads at=N, or nil.
+func stepIn(rest string) (*int, error) {
+	_, opts := options(rest, "at")
+	if opts["at"] == "" {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(opts["at"])
+	return &n, err
+}
+
+func (p *player) rewind(ctx context.Context, rest string) (any, error) {
+	n, err := strconv.Atoi(rest)
+	if err != nil {
+		return nil, err
+	}
+	o, err := p.Rewind(ctx, p.id, gateway.RewindRequest{Step: n})
+	if err != nil {
+		return nil, err
+	}
+	p.id = o.Episode
+	return o.Message, nil
+}
+
+func (p *player) state(ctx context.Context, rest string) (any, error) {
+	at, err := stepIn(rest)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.StateAt(ctx, p.id, at)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Sprintf("after step %d: %s%s", s.At, s.State, s.Error), nil
 }
 
 func (p *player) replay(ctx context.Context) (any, error) {

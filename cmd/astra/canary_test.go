@@ -208,12 +208,13 @@ func (w *birdwatcher) task(id string) {
 		w.mcp("agent", w.house.Agents+"/episodes/"+o.Key+"/mcp", "")
 		w.read(at)
 		w.rest("POST", at+"/fork", `{"at":1}`)
+		w.rest("POST", at+"/rewind", `{"step":1}`)
 		w.rest("POST", at+"/abort", `{"reason":"no more"}`)
 	}
 }
 
 func (w *birdwatcher) read(at string) {
-	for _, path := range []string{"", "/task", "/tools", "/score", "/trajectory"} {
+	for _, path := range []string{"", "/task", "/tools", "/score", "/trajectory", "/state", "/state?at=1", "/state?at=99"} {
 		w.rest("GET", at+path, "")
 	}
 	w.rest("POST", at+"/replay", `{}`)

@@ -38,6 +38,8 @@ type episodes interface {
 	Turn(ctx context.Context, id astra.EpisodeID, reply string) (*gateway.NextTurn, error)
 	Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error)
 	Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkRequest) ([]*gateway.Opening, error)
+	Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error)
+	StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*gateway.State, error)
 	Abort(ctx context.Context, id astra.EpisodeID, reason string) error
 	Episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error)
 	Public(ctx context.Context, id astra.EpisodeID) (astra.PublicTask, error)
@@ -272,6 +274,16 @@ func forks(s *transcript, eps episodes, id astra.EpisodeID) {
 	s.opening("fork", made[1], nil)
 	s.add("abort", nil, eps.Abort(ctx, first, "enough"))
 	s.record(eps, first)
+	for _, at := range []int{0, 2, 7, -1} {
+		state, err := eps.StateAt(ctx, id, &at)
+		s.add("state", state, err)
+		back, err := eps.Rewind(ctx, id, gateway.RewindRequest{Step: at, Principal: "bob", TTL: time.Minute})
+		if made := s.opening("rewind", back, err); made != "" {
+			s.record(eps, made)
+		}
+	}
+	state, err := eps.StateAt(ctx, id, nil)
+	s.add("state now", state, err)
 	page, err := eps.List(ctx, astra.Query{Group: "forks", Arena: "shop", Limit: 1})
 	if err != nil || len(page.Episodes) != 1 || page.Next == "" {
 		s.t.Errorf("listed %+v, %v", page, err)
