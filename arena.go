@@ -34,7 +34,8 @@ type Arena struct {
 	Entry       string    // path of the implementation inside the bundle
 	Now         time.Time // the clock of every episode whose task sets none; UTC
 	Limits      Limits
-	Tools       []Tool // in the author's order; names are unique
+	Failures    *FailurePlan // of episodes whose task and opener say nothing; nil: none
+	Tools       []Tool       // in the author's order; names are unique
 	Provenance  map[string]any
 
 	Tasks  []Task // in file order; ids are unique

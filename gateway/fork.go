@@ -194,14 +194,29 @@ func (g *Gateway) replaySteps(ctx context.Context, e *episode) error {
 
 func (g *Gateway) replayStep(ctx context.Context, e *episode, s astra.Step) (astra.Result, error) {
 	_, from, err := g.inView(e, s.Tool, s.Turn)
-	if err != nil || string(s.Args) == string(notKept) || from != nil && !from.runtime.Pure() {
-		return s.Result, err // what an impure runtime answered is in the log and is not asked again
+	if err != nil || string(s.Args) == string(notKept) {
+		return s.Result, err
+	}
+	if from != nil && !from.runtime.Pure() {
+		return replayImpure(e, from, s), nil
 	}
 	res, trouble := g.execute(ctx, e, s)
 	if trouble != nil {
 		return res, trouble
 	}
 	return res, nil
+}
+
+// replayImpure asks nobody again: what an impure runtime answered is in the log. Only what
+// was planned is decided once more.
+func replayImpure(e *episode, from *loaded, s astra.Step) astra.Result {
+	if s.Result.Fault == astra.FaultAgent {
+		return s.Result
+	}
+	if res, hit := e.rec.PlannedFailure(s.Index, s.Tool, from.Limits.Wall); hit || s.Result.Injected {
+		return res
+	}
+	return s.Result
 }
 
 func (g *Gateway) replayScore(ctx context.Context, e *episode) error {

@@ -104,7 +104,7 @@ func TestForkedAnywhereItIsTheSame(t *testing.T) {
 			for seed := range int64(3) {
 				h := newHouse(t, opts)
 				calls := randomCalls(rand.New(rand.NewPCG(uint64(seed), 41)), 9)
-				o, err := h.Open(t.Context(), gateway.OpenRequest{Arena: "bank", Seed: &seed})
+				o, err := h.Open(t.Context(), gateway.OpenRequest{Arena: "bank", Seed: &seed, Failures: &astra.FailurePlan{Rate: 0.25}})
 				must(t, err)
 				f := forker{house: h, calls: calls, wake: opts != nil, other: h.mustOpen("read").Episode}
 				f.play(o.Episode, 0)
@@ -120,7 +120,7 @@ func TestForkedAnywhereItIsTheSame(t *testing.T) {
 				}
 				h.down()
 			}
-			for _, kind := range []string{"agent:false false", "tool:false false", "tool:true false"} {
+			for _, kind := range []string{"agent:false false", "tool:false false", "tool:true false", "tool:false true"} {
 				if kinds[kind] < 2 {
 					t.Errorf("only %d steps are of the kind %s: %v", kinds[kind], kind, kinds)
 				}

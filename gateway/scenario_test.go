@@ -23,7 +23,7 @@ var update = flag.Bool("update", false, "rewrite the want parts of testdata/epis
 // TestEpisodes plays testdata/episodes/*.txtar: a script of what an agent and its harness
 // do in the arena testdata/bank, and what comes of it. One behaviour a file.
 //
-//	open TASK [seed=N] [mode=M]   call TOOL ARGS [key=K]   turn REPLY   submit [ANSWER]
+//	open TASK [seed=N] [mode=M] [failures=RATE]   call TOOL ARGS [key=K]   turn REPLY   submit [ANSWER]
 //	fork [at=N]   rewind N   state [at=N]   abort   pass DURATION   restart   replay   show
 func TestEpisodes(t *testing.T) {
 	files, err := filepath.Glob("testdata/episodes/*.txtar")
@@ -129,7 +129,7 @@ func contains(keys []string, key string) bool {
 }
 
 func (p *player) open(ctx context.Context, rest string) (any, error) {
-	task, opts := options(rest, "seed", "mode")
+	task, opts := options(rest, "seed", "mode", "failures")
 	req := gateway.OpenRequest{Arena: "bank", Task: task, Mode: astra.Mode(opts["mode"])}
 	if s := opts["seed"]; s != "" {
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -137,6 +137,13 @@ func (p *player) open(ctx context.Context, rest string) (any, error) {
 			return nil, err
 		}
 		req.Seed = &n
+	}
+	if s := opts["failures"]; s != "" {
+		rate, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return nil, err
+		}
+		req.Failures = &astra.FailurePlan{Rate: rate}
 	}
 	o, err := p.Open(ctx, req)
 	if err != nil {
@@ -163,6 +170,9 @@ func resultText(r astra.Result) string {
 	}
 	if r.Breach {
 		text += " (breach)"
+	}
+	if r.Injected {
+		text += " (injected)"
 	}
 	return text
 }

@@ -203,7 +203,7 @@ func TestOpenAPIBodies(t *testing.T) {
 	s, err := theSpec()
 	must(t, err)
 	for path, body := range map[string]string{
-		"/v1/episodes":             `{"arena":"shop","task":"count","seed":3,"mode":"train","group":"g","policy":"p","principal":"me","ttl":60}`,
+		"/v1/episodes":             `{"arena":"shop","task":"count","seed":3,"mode":"train","group":"g","policy":"p","principal":"me","ttl":60,"failures":{"rate":0.2,"kinds":["timeout","malformed"]}}`,
 		"/v1/episodes/{id}/calls":  `{"tool":"stock","args":{"item":"nut"},"idempotency_key":"k"}`,
 		"/v1/episodes/{id}/turns":  `{"reply":"yes"}`,
 		"/v1/episodes/{id}/submit": `{"answer":[1],"messages":[]}`,

@@ -18,7 +18,7 @@ func (a *app) forkCommand() *cobra.Command {
 	var at int
 	cmd := &cobra.Command{Use: "fork EPISODE", Short: "Make episodes that share another's history up to a step", Args: args(1, 1, "an episode"),
 		Long: `Opens copies of an episode, a finished one too, as it was after a step. They inherit its
-world, steps and turns, but not its group. ` + forkKeys,
+world, steps, turns and planned failures, but not its group. ` + forkKeys,
 		Example: "  astra fork ep-abcdefgh\n  astra fork ep-abcdefgh --at 3 -n 8 --group again"}
 	flags := cmd.Flags()
 	flags.IntVar(&at, "at", 0, "after this `STEP`; 0 is before the first (default the last)")

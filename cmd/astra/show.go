@@ -122,7 +122,7 @@ func (s *show) head() {
 	}
 	s.printf("%s  %s  %s  %s  %s\n", ep.Episode, task, s.seed(), ep.Mode, ep.Status)
 	s.printf("  arena   %s@%s\n  runtime %s\n  opened  %s", plain(ep.Arena), ep.Digest, plain(ep.Runtime), ep.OpenedAt.UTC().Format("2006-01-02 15:04:05 MST"))
-	for _, fact := range []struct{ name, value string }{{"policy", ep.Policy}, {"group", ep.Group}, {"by", ep.Principal}, {"fork of", s.parent()}} {
+	for _, fact := range []struct{ name, value string }{{"policy", ep.Policy}, {"group", ep.Group}, {"by", ep.Principal}, {"fork of", s.parent()}, {"failures", s.failures()}} {
 		if fact.value != "" {
 			s.printf("  %s %s", fact.name, plain(fact.value))
 		}
@@ -138,6 +138,22 @@ func (s *show) parent() string {
 		return ""
 	}
 	return fmt.Sprintf("%s at step %d", s.ep.Parent, s.ep.At)
+}
+
+// failures are those planned for calls.
+func (s *show) failures() string {
+	p := s.ep.Failures
+	if p == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%g", p.Rate)
+	if len(p.Kinds) == len(astra.FailureKinds()) {
+		return text
+	}
+	for _, k := range p.Kinds {
+		text += " " + string(k)
+	}
+	return text
 }
 
 // seed is the world's. The record leaves out one that is the task's own.
@@ -156,7 +172,11 @@ func (s *show) step(step astra.Step) {
 	if step.Result.OK() {
 		s.printf("       → %s\n", clip(string(step.Result.Value), s.width))
 	} else {
-		s.printf("       ✗ %s: %s\n", step.Result.Fault, clip(step.Result.Error, s.width))
+		fault := string(step.Result.Fault)
+		if step.Result.Injected {
+			fault += ", planned"
+		}
+		s.printf("       ✗ %s: %s\n", fault, clip(step.Result.Error, s.width))
 	}
 	for _, line := range strings.Split(strings.TrimRight(step.Result.Log, "\n"), "\n") {
 		if line != "" {

@@ -192,7 +192,8 @@ func script(t *testing.T, eps episodes) []string {
 	s.add("tasks", tasks, err)
 
 	seed := int64(42)
-	o, err := eps.Open(ctx, gateway.OpenRequest{Arena: "shop", Task: "restock", Seed: &seed, Mode: astra.Train, Group: "g", Policy: "p", Principal: "ann", TTL: time.Minute})
+	o, err := eps.Open(ctx, gateway.OpenRequest{Arena: "shop", Task: "restock", Seed: &seed, Mode: astra.Train, Group: "g", Policy: "p", Principal: "ann", TTL: time.Minute,
+		Failures: &astra.FailurePlan{Rate: 0.3, Kinds: []astra.FailureKind{astra.RateLimited}}})
 	id := s.opening("open", o, err)
 	play(s, eps, id, o.Key)
 	refusals(s, eps)
@@ -241,7 +242,7 @@ func play(s *transcript, eps episodes, id astra.EpisodeID, key astra.Key) {
 func refusals(s *transcript, eps episodes) {
 	ctx := s.t.Context()
 	for _, req := range []gateway.OpenRequest{{Arena: "none"}, {Arena: "shop", Task: "none"}, {Arena: "shop", Task: "held", Mode: astra.Train},
-		{Arena: "shop", Mode: astra.Eval}, {Arena: "shop", Mode: "other"}, {Arena: "shop", Group: strings.Repeat("g", 300)}} {
+		{Arena: "shop", Mode: astra.Eval}, {Arena: "shop", Mode: "other"}, {Arena: "shop", Failures: &astra.FailurePlan{Rate: 7}}, {Arena: "shop", Group: strings.Repeat("g", 300)}} {
 		o, err := eps.Open(ctx, req)
 		s.opening("open", o, err)
 	}
