@@ -38,7 +38,8 @@ type Arena struct {
 	Setup       string    // Python: the method of Class that takes the scenario; "" means setup, if there is one
 	Now         time.Time // the clock of every episode whose task sets none; UTC
 	Limits      Limits
-	Tools       []Tool // in the author's order; names are unique
+	Failures    *FailurePlan // of episodes whose task and opener say nothing; nil: none
+	Tools       []Tool       // in the author's order; names are unique
 	Provenance  map[string]any
 
 	Tasks  []Task // in file order; ids are unique

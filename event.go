@@ -26,23 +26,24 @@ type Event struct {
 
 // Opened is the first event: everything that decides the world of the episode.
 type Opened struct {
-	Episode    EpisodeID `json:"episode"`
-	Parent     EpisodeID `json:"parent,omitempty"` // of a fork
-	At         int       `json:"at,omitempty"`     // steps inherited from the parent
-	Arena      string    `json:"arena"`            // its name
-	Digest     Digest    `json:"digest"`
-	Runtime    string    `json:"runtime"`        // digest of the runtime
-	Task       string    `json:"task"`           // "" is free play
-	Seed       int64     `json:"seed,omitempty"` // doors leave the task's own out
-	Now        time.Time `json:"now"`
-	Mode       Mode      `json:"mode"`
-	Group      string    `json:"group,omitempty"`
-	Policy     string    `json:"policy,omitempty"` // policy version
-	View       View      `json:"view"`
-	Principal  string    `json:"principal,omitempty"`
-	KeyHash    string    `json:"key_hash,omitempty"`
-	Expires    time.Time `json:"expires"`
-	FirstInput string    `json:"first_input,omitempty"` // prompt of turn 1
+	Episode    EpisodeID    `json:"episode"`
+	Parent     EpisodeID    `json:"parent,omitempty"` // of a fork
+	At         int          `json:"at,omitempty"`     // steps inherited from the parent
+	Arena      string       `json:"arena"`            // its name
+	Digest     Digest       `json:"digest"`
+	Runtime    string       `json:"runtime"`        // digest of the runtime
+	Task       string       `json:"task"`           // "" is free play
+	Seed       int64        `json:"seed,omitempty"` // doors leave the task's own out
+	Now        time.Time    `json:"now"`
+	Mode       Mode         `json:"mode"`
+	Group      string       `json:"group,omitempty"`
+	Policy     string       `json:"policy,omitempty"` // policy version
+	View       View         `json:"view"`
+	Failures   *FailurePlan `json:"failures,omitempty"` // as DecideFailures made it; nil: none
+	Principal  string       `json:"principal,omitempty"`
+	KeyHash    string       `json:"key_hash,omitempty"`
+	Expires    time.Time    `json:"expires"`
+	FirstInput string       `json:"first_input,omitempty"` // prompt of turn 1
 }
 
 // Calling is written before a call of an impure runtime is sent.

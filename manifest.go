@@ -51,6 +51,7 @@ type manifest struct {
 	Setup       string          `json:"setup"`
 	Now         *time.Time      `json:"now"`
 	Limits      manifestLimits  `json:"limits"`
+	Failures    *FailurePlan    `json:"failures"`
 	Tools       []manifestTool  `json:"tools"`
 	Provenance  json.RawMessage `json:"provenance"`
 }
@@ -109,6 +110,7 @@ func readManifest(bad *refusals, a *Arena, b []byte) {
 	r.identity(&m)
 	r.runtime(&m)
 	r.limits(&m.Limits)
+	r.failures(m.Failures)
 	r.tools(m.Tools)
 	r.provenance(m.Provenance)
 }
@@ -233,6 +235,13 @@ func limit[T int | int64 | time.Duration](r *manifestReader, key string, written
 		return
 	}
 	*dst = *written
+}
+
+func (r *manifestReader) failures(p *FailurePlan) {
+	if key, why, fix := p.refusal(); why != "" {
+		r.refuse(r.at("failures", key), "failures."+key, fix, "%s", why)
+	}
+	r.a.Failures = p
 }
 
 func (r *manifestReader) tools(tools []manifestTool) {

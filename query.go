@@ -24,26 +24,27 @@ type Page struct {
 
 // A Summary is an episode in a listing.
 type Summary struct {
-	Episode  EpisodeID `json:"episode"`
-	Arena    string    `json:"arena"`
-	Digest   Digest    `json:"digest"`
-	Task     string    `json:"task"`
-	Seed     int64     `json:"seed,omitempty"`
-	Group    string    `json:"group,omitempty"`
-	Mode     Mode      `json:"mode"`
-	Policy   string    `json:"policy,omitempty"`
-	Status   Status    `json:"status"`
-	Steps    int       `json:"steps"`
-	Reward   *float64  `json:"reward,omitempty"` // nil unless scored
-	Fault    Fault     `json:"fault,omitempty"`
-	Reason   string    `json:"reason,omitempty"`
-	OpenedAt time.Time `json:"opened_at"`
+	Episode  EpisodeID    `json:"episode"`
+	Arena    string       `json:"arena"`
+	Digest   Digest       `json:"digest"`
+	Task     string       `json:"task"`
+	Seed     int64        `json:"seed,omitempty"`
+	Group    string       `json:"group,omitempty"`
+	Mode     Mode         `json:"mode"`
+	Policy   string       `json:"policy,omitempty"`
+	Status   Status       `json:"status"`
+	Steps    int          `json:"steps"`
+	Reward   *float64     `json:"reward,omitempty"` // nil unless scored
+	Fault    Fault        `json:"fault,omitempty"`
+	Reason   string       `json:"reason,omitempty"`
+	Failures *FailurePlan `json:"failures,omitempty"`
+	OpenedAt time.Time    `json:"opened_at"`
 }
 
 // Summary is the episode's line in a listing.
 func (e *Episode) Summary() Summary {
 	s := Summary{Episode: e.Episode, Arena: e.Arena, Digest: e.Digest, Task: e.Task, Seed: e.Seed, Group: e.Group,
-		Mode: e.Mode, Policy: e.Policy, Status: e.Status, Steps: len(e.Steps), OpenedAt: e.OpenedAt}
+		Mode: e.Mode, Policy: e.Policy, Status: e.Status, Steps: len(e.Steps), Failures: e.Failures, OpenedAt: e.OpenedAt}
 	if e.Score != nil {
 		s.Reward = &e.Score.Reward
 	}

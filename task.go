@@ -37,6 +37,7 @@ type Task struct {
 	Verify      map[string]string  `json:"verify,omitempty"` // name -> CEL
 	Weights     map[string]float64 `json:"weights,omitempty"`
 	Budget      *Budget            `json:"budget,omitempty"`
+	Failures    *FailurePlan       `json:"failures,omitempty"` // nil: the arena's
 
 	Line int `json:"-"` // in tasks.jsonl, from 1
 }

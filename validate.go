@@ -71,6 +71,9 @@ func (c *taskChecker) head() {
 	if t.Budget != nil && (t.Budget.Calls < 1 || t.Budget.Calls > MaxBudget) {
 		c.refuse("budget.calls", fmt.Sprintf("use 1 to %d", MaxBudget), "%d is out of range", t.Budget.Calls)
 	}
+	if key, why, fix := t.Failures.refusal(); why != "" {
+		c.refuse("failures."+key, fix, "%s", why)
+	}
 }
 
 func (c *taskChecker) turns() {

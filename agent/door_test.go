@@ -27,6 +27,7 @@ type fakeDoor struct {
 	calls []string // "tool args"
 	keys  []string // idempotency keys, in order
 	drop  int      // answers of tools/call to lose
+	fail  int      // calls that fail before others come through
 }
 
 func newDoor(t *testing.T) *fakeDoor {
@@ -36,7 +37,9 @@ func newDoor(t *testing.T) *fakeDoor {
 	add := func(name, schema string, answer func(args map[string]any) *mcp.CallToolResult) {
 		s.AddTool(mcp.Tool{Name: name, Description: name + " something", RawInputSchema: json.RawMessage(schema)},
 			func(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-				d.record(r)
+				if d.record(r) {
+					return mcp.NewToolResultError(name + " did not answer within 10 s"), nil
+				}
 				return answer(r.GetArguments()), nil
 			})
 	}
@@ -64,7 +67,8 @@ func newDoor(t *testing.T) *fakeDoor {
 	return d
 }
 
-func (d *fakeDoor) record(r mcp.CallToolRequest) {
+// record reports whether the call is to fail.
+func (d *fakeDoor) record(r mcp.CallToolRequest) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	args, _ := json.Marshal(r.Params.Arguments)
@@ -73,6 +77,8 @@ func (d *fakeDoor) record(r mcp.CallToolRequest) {
 		key, _ := r.Params.Meta.AdditionalFields["dev.astra/idempotencyKey"].(string)
 		d.keys = append(d.keys, key)
 	}
+	d.fail--
+	return d.fail >= 0
 }
 
 // lose reports whether the answer to r is to be lost.

@@ -13,15 +13,30 @@ import (
 // reads from the answers at the door.
 type Gold struct {
 	task   *astra.Task
+	opts   GoldOptions
 	turn   int
 	values []json.RawMessage // by gold call, from $1
 }
 
-// NewGold returns a player of t's gold calls.
-func NewGold(t *astra.Task) *Gold { return &Gold{task: t} }
+// GoldOptions adjusts a Gold. A zero field, or a nil *GoldOptions, means the default.
+type GoldOptions struct {
+	// Repeats is how often a gold call that failed is made again, for episodes in which
+	// failures are planned; default 0. A planned failure never reached the tool, so even
+	// a call that writes may be repeated.
+	Repeats int
+}
 
-// Play makes the gold calls of the next turn. A gold call that fails is an error: the task
-// is broken.
+// NewGold returns a player of t's gold calls.
+func NewGold(t *astra.Task, opts *GoldOptions) *Gold {
+	g := &Gold{task: t}
+	if opts != nil {
+		g.opts = *opts
+	}
+	return g
+}
+
+// Play makes the gold calls of the next turn. A gold call that fails in spite of all
+// repeats is an error: the task is broken.
 func (g *Gold) Play(ctx context.Context, s Session, _ string) (string, error) {
 	g.turn++
 	if g.turn <= len(g.task.Gold) {
@@ -47,6 +62,9 @@ func (g *Gold) call(ctx context.Context, s Session, c astra.GoldCall) error {
 		return err
 	}
 	out, err := s.Call(ctx, c.Tool, args)
+	for n := 0; err == nil && out.Failed && n < g.opts.Repeats; n++ {
+		out, err = s.Call(ctx, c.Tool, args)
+	}
 	if err != nil {
 		return err
 	}

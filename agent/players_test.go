@@ -21,7 +21,7 @@ func TestGold(t *testing.T) {
 		},
 		Answer: &astra.Answer{Expected: json.RawMessage(`41`)},
 	}
-	s, g := d.enter(t, nil), NewGold(task)
+	s, g := d.enter(t, nil), NewGold(task, nil)
 	first, err := g.Play(t.Context(), s, "where?")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func TestGoldAlwaysReplies(t *testing.T) {
 	d := newDoor(t)
 	for _, answer := range []*astra.Answer{nil, {Verify: "true"}, {Expected: json.RawMessage(`""`)}} {
 		task := &astra.Task{Turns: []astra.TaskTurn{{Prompt: "order it"}}, Answer: answer}
-		if reply, err := NewGold(task).Play(t.Context(), d.enter(t, nil), "order it"); err != nil || reply != "Done." {
+		if reply, err := NewGold(task, nil).Play(t.Context(), d.enter(t, nil), "order it"); err != nil || reply != "Done." {
 			t.Errorf("answer %+v: reply %q, %v; want Done.", answer, reply, err)
 		}
 	}
@@ -49,9 +49,28 @@ func TestGoldAlwaysReplies(t *testing.T) {
 
 func TestGoldThatFails(t *testing.T) {
 	task := &astra.Task{Turns: []astra.TaskTurn{{}}, Gold: [][]astra.GoldCall{{{Tool: "fail"}}}}
-	_, err := NewGold(task).Play(t.Context(), newDoor(t).enter(t, nil), "")
+	_, err := NewGold(task, nil).Play(t.Context(), newDoor(t).enter(t, nil), "")
 	if err == nil || err.Error() != "gold call 1, fail: failed: no such place" {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// Where failures are planned the gold agent makes the same call again, and not for ever.
+func TestGoldRepeats(t *testing.T) {
+	for repeats, want := range map[int]string{0: "", 1: "", 2: "Done.", 9: "Done."} {
+		d := newDoor(t)
+		d.fail = 2
+		task := &astra.Task{Turns: []astra.TaskTurn{{}}, Gold: [][]astra.GoldCall{{{Tool: "stock", Args: json.RawMessage(`{"place":1}`)}}}}
+		reply, err := NewGold(task, &GoldOptions{Repeats: repeats}).Play(t.Context(), d.enter(t, nil), "")
+		if reply != want || (err == nil) != (want != "") {
+			t.Errorf("with %d repeats: %q, %v", repeats, reply, err)
+		}
+		if n := min(repeats, 2) + 1; !slices.Equal(d.calls, slices.Repeat([]string{`stock {"place":1}`}, n)) {
+			t.Errorf("with %d repeats the calls are %q", repeats, d.calls)
+		}
+		if keys := slices.Compact(slices.Sorted(slices.Values(d.keys))); len(keys) != len(d.calls) {
+			t.Errorf("%d calls under %d keys: a repeat would get the recorded failure", len(d.calls), len(keys))
+		}
 	}
 }
 

@@ -131,6 +131,9 @@ func (g *Gateway) execute(ctx context.Context, e *episode, s astra.Step) (astra.
 	if err := tool.CheckArgs(s.Args); err != nil {
 		return astra.Failed(astra.FaultAgent, err.Error()), nil
 	}
+	if res, hit := e.rec.PlannedFailure(s.Index, s.Tool, from.Limits.Wall); hit {
+		return res, nil
+	}
 	if !from.runtime.Pure() {
 		calling := astra.Calling{N: s.Index, Tool: s.Tool, Args: s.Args}
 		if err := g.append(ctx, e, Handed, astra.Event{Calling: &calling}); err != nil {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/astra-arenas/astra"
@@ -20,7 +21,8 @@ type ForkRequest struct {
 const maxForks = 64
 
 // Fork makes independent episodes that share the history up to a step of any episode,
-// finished ones too. If one cannot be opened, those already made are aborted.
+// finished ones too. If one cannot be opened, those already made are aborted. The world
+// at that step is made once and copied for each.
 func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest) ([]*Opening, error) {
 	req.N = orDefault(req.N, 1)
 	if req.N < 1 || req.N > maxForks {
@@ -29,9 +31,17 @@ func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest)
 	var forks []*Opening
 	err := g.use(ctx, id, func(e *episode) error {
 		history, at, err := g.history(ctx, e, req.At)
+		if err != nil {
+			return err
+		}
+		world, done, err := g.worldAt(ctx, e, at)
+		if err != nil {
+			return err
+		}
+		defer done()
 		for err == nil && len(forks) < req.N {
 			var o *Opening
-			if o, err = g.forkOne(ctx, e, &req, history, at); err == nil {
+			if o, err = g.forkOne(ctx, e, &req, history, at, world); err == nil {
 				forks = append(forks, o)
 			}
 		}
@@ -48,12 +58,9 @@ func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest)
 
 // history is the part of the log that a fork inherits: calls and turns up to step at.
 func (g *Gateway) history(ctx context.Context, e *episode, want *int) ([]astra.Event, int, error) {
-	at := len(e.rec.Steps)
-	if want != nil {
-		at = *want
-	}
-	if at < 0 || at > len(e.rec.Steps) {
-		return nil, 0, refuse("a fork is made at 0 to %d, the steps of the episode", len(e.rec.Steps))
+	at, err := stepOf(e, want)
+	if err != nil {
+		return nil, 0, err
 	}
 	log, err := g.store.Log(ctx, e.id)
 	if err != nil {
@@ -75,15 +82,55 @@ func (g *Gateway) history(ctx context.Context, e *episode, want *int) ([]astra.E
 	return history, at, nil
 }
 
-// forkOne opens one copy. The world of a live parent is copied where it stands; any
-// other is rebuilt from the inherited log when first called.
-func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, history []astra.Event, at int) (*Opening, error) {
+// stepOf is a step of an episode that a caller named, or its last.
+func stepOf(e *episode, want *int) (int, error) {
+	last := len(e.rec.Steps)
+	if want == nil {
+		return last, nil
+	}
+	if *want < 0 || *want > last {
+		return 0, refuse("step %d: say 0 (before the first) to %d (the last)", *want, last)
+	}
+	return *want, nil
+}
+
+// worldAt is the episode's own world as it was after a step, to be copied: where it stands
+// if it is live and was not called since, else rebuilt. It is nil for a runtime that is not
+// pure, whose worlds are not copied but told, each when it is first called.
+func (g *Gateway) worldAt(ctx context.Context, e *episode, at int) (inst Instance, done func(), err error) {
+	if inst := e.insts[e.rec.Digest]; inst != nil && at == len(e.rec.Steps) {
+		return inst, func() {}, nil
+	}
+	if !e.arena.runtime.Pure() {
+		return nil, func() {}, nil
+	}
+	if inst, err = g.rebuildAt(ctx, e, at); err != nil {
+		return nil, nil, err
+	}
+	return inst, func() { inst.Close() }, nil
+}
+
+// rebuildAt is a world of its own, as the episode's was after a step. An error says at
+// which, and ends nothing: the episode may go on without it.
+func (g *Gateway) rebuildAt(ctx context.Context, e *episode, at int) (Instance, error) {
+	inst, err := g.rebuild(ctx, e, e.arena, e.rec.Steps[:at])
+	if err != nil && mayPass(err, e.arena) {
+		inst, err = g.rebuild(ctx, e, e.arena, e.rec.Steps[:at])
+	}
+	if _, differs := errors.AsType[*replayError](err); differs {
+		return nil, fmt.Errorf("%w: the world after step %d cannot be made again: %w", astra.ErrRefused, at, err)
+	}
+	return inst, err
+}
+
+// forkOne opens one copy, with a copy of the world if there is one.
+func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, history []astra.Event, at int, from Instance) (*Opening, error) {
 	o := e.rec.Opened
 	o.Parent, o.At, o.Group, o.Principal, o.Expires = e.id, at, req.Group, req.Principal, g.expiry(req.TTL)
 	var world Instance
-	if inst := e.insts[o.Digest]; inst != nil && at == len(e.rec.Steps) {
+	if from != nil {
 		var err error
-		if world, err = inst.Fork(ctx); err != nil {
+		if world, err = from.Fork(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -147,14 +194,29 @@ func (g *Gateway) replaySteps(ctx context.Context, e *episode) error {
 
 func (g *Gateway) replayStep(ctx context.Context, e *episode, s astra.Step) (astra.Result, error) {
 	_, from, err := g.inView(e, s.Tool, s.Turn)
-	if err != nil || string(s.Args) == string(notKept) || from != nil && !from.runtime.Pure() {
-		return s.Result, err // what an impure runtime answered is in the log and is not asked again
+	if err != nil || string(s.Args) == string(notKept) {
+		return s.Result, err
+	}
+	if from != nil && !from.runtime.Pure() {
+		return replayImpure(e, from, s), nil
 	}
 	res, trouble := g.execute(ctx, e, s)
 	if trouble != nil {
 		return res, trouble
 	}
 	return res, nil
+}
+
+// replayImpure asks nobody again: what an impure runtime answered is in the log. Only what
+// was planned is decided once more.
+func replayImpure(e *episode, from *loaded, s astra.Step) astra.Result {
+	if s.Result.Fault == astra.FaultAgent {
+		return s.Result
+	}
+	if res, hit := e.rec.PlannedFailure(s.Index, s.Tool, from.Limits.Wall); hit || s.Result.Injected {
+		return res
+	}
+	return s.Result
 }
 
 func (g *Gateway) replayScore(ctx context.Context, e *episode) error {

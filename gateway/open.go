@@ -11,14 +11,15 @@ import (
 
 // An OpenRequest asks for an episode.
 type OpenRequest struct {
-	Arena     string        `json:"arena"`          // reference
-	Task      string        `json:"task,omitempty"` // "" is free play: no task, no score; practice only
-	Seed      *int64        `json:"seed,omitempty"` // refused if the task has another
-	Mode      astra.Mode    `json:"mode,omitempty"` // default practice
-	Group     string        `json:"group,omitempty"`
-	Policy    string        `json:"policy,omitempty"`
-	Principal string        `json:"-"` // who opens; the door says
-	TTL       time.Duration `json:"-"` // default Options.TTL
+	Arena     string             `json:"arena"`          // reference
+	Task      string             `json:"task,omitempty"` // "" is free play: no task, no score; practice only
+	Seed      *int64             `json:"seed,omitempty"` // refused if the task has another
+	Mode      astra.Mode         `json:"mode,omitempty"` // default practice
+	Group     string             `json:"group,omitempty"`
+	Policy    string             `json:"policy,omitempty"`
+	Failures  *astra.FailurePlan `json:"failures,omitempty"` // instead of the task's or the arena's; rate 0: none
+	Principal string             `json:"-"`                  // who opens; the door says
+	TTL       time.Duration      `json:"-"`                  // default Options.TTL
 }
 
 // An Opening is what the opener learns; the key is shown nowhere else.
@@ -79,6 +80,9 @@ func checkRequest(req *OpenRequest, task *astra.Task) error {
 	case len(req.Group) > maxName || len(req.Policy) > maxName || len(req.Principal) > maxName:
 		return refuse("group, policy and principal are at most %d bytes", maxName)
 	}
+	if err := req.Failures.Check(); err != nil {
+		return refuse("%v", err)
+	}
 	return nil
 }
 
@@ -136,7 +140,9 @@ func (g *Gateway) opened(l *loaded, task *astra.Task, req *OpenRequest) (astra.O
 	if req.Seed != nil {
 		o.Seed = *req.Seed
 	}
+	plans := []*astra.FailurePlan{req.Failures, nil, l.Failures}
 	if task != nil {
+		plans[1] = task.Failures
 		o.FirstInput = task.Turns[0].Prompt
 		if task.Seed != nil {
 			o.Seed = *task.Seed
@@ -145,6 +151,7 @@ func (g *Gateway) opened(l *loaded, task *astra.Task, req *OpenRequest) (astra.O
 			o.Now = *task.Now
 		}
 	}
+	o.Failures = astra.DecideFailures(plans...)
 	if o.Seed < -1<<53 || o.Seed > 1<<53 {
 		return o, refuse("a seed is between -2^53 and 2^53")
 	}

@@ -23,8 +23,8 @@ var update = flag.Bool("update", false, "rewrite the want parts of testdata/epis
 // TestEpisodes plays testdata/episodes/*.txtar: a script of what an agent and its harness
 // do in the arena testdata/bank, and what comes of it. One behaviour a file.
 //
-//	open TASK [seed=N] [mode=M]   call TOOL ARGS [key=K]   turn REPLY   submit [ANSWER]
-//	fork [at=N]   abort   pass DURATION   restart   replay   show
+//	open TASK [seed=N] [mode=M] [failures=RATE]   call TOOL ARGS [key=K]   turn REPLY   submit [ANSWER]
+//	fork [at=N]   rewind N   state [at=N]   abort   pass DURATION   restart   replay   show
 func TestEpisodes(t *testing.T) {
 	files, err := filepath.Glob("testdata/episodes/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -73,7 +73,7 @@ func (p *player) do(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	fmt.Fprintf(&p.out, "> %s\n", line)
 	commands := map[string]func(context.Context, string) (any, error){
-		"open": p.open, "call": p.call, "turn": p.turn, "submit": p.submit, "fork": p.fork, "show": p.show,
+		"open": p.open, "call": p.call, "turn": p.turn, "submit": p.submit, "fork": p.fork, "show": p.show, "state": p.state, "rewind": p.rewind,
 		"abort":   func(ctx context.Context, why string) (any, error) { return nil, p.Abort(ctx, p.id, why) },
 		"replay":  func(ctx context.Context, _ string) (any, error) { return p.replay(ctx) },
 		"restart": func(context.Context, string) (any, error) { p.restart(); return nil, nil },
@@ -129,7 +129,7 @@ func contains(keys []string, key string) bool {
 }
 
 func (p *player) open(ctx context.Context, rest string) (any, error) {
-	task, opts := options(rest, "seed", "mode")
+	task, opts := options(rest, "seed", "mode", "failures")
 	req := gateway.OpenRequest{Arena: "bank", Task: task, Mode: astra.Mode(opts["mode"])}
 	if s := opts["seed"]; s != "" {
 		n, err := strconv.ParseInt(s, 10, 64)
@@ -137,6 +137,13 @@ func (p *player) open(ctx context.Context, rest string) (any, error) {
 			return nil, err
 		}
 		req.Seed = &n
+	}
+	if s := opts["failures"]; s != "" {
+		rate, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			return nil, err
+		}
+		req.Failures = &astra.FailurePlan{Rate: rate}
 	}
 	o, err := p.Open(ctx, req)
 	if err != nil {
@@ -163,6 +170,9 @@ func resultText(r astra.Result) string {
 	}
 	if r.Breach {
 		text += " (breach)"
+	}
+	if r.Injected {
+		text += " (injected)"
 	}
 	return text
 }
@@ -195,21 +205,51 @@ func (p *player) submit(ctx context.Context, answer string) (any, error) {
 }
 
 func (p *player) fork(ctx context.Context, rest string) (any, error) {
-	_, opts := options(rest, "at")
-	req := gateway.ForkRequest{}
-	if s := opts["at"]; s != "" {
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return nil, err
-		}
-		req.At = &n
+	at, err := stepIn(rest)
+	if err != nil {
+		return nil, err
 	}
-	forks, err := p.Fork(ctx, p.id, req)
+	forks, err := p.Fork(ctx, p.id, gateway.ForkRequest{At: at})
 	if err != nil {
 		return nil, err
 	}
 	p.id = forks[0].Episode
 	return nil, nil
+}
+
+// stepIn reads at=N, or nil.
+func stepIn(rest string) (*int, error) {
+	_, opts := options(rest, "at")
+	if opts["at"] == "" {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(opts["at"])
+	return &n, err
+}
+
+func (p *player) rewind(ctx context.Context, rest string) (any, error) {
+	n, err := strconv.Atoi(rest)
+	if err != nil {
+		return nil, err
+	}
+	o, err := p.Rewind(ctx, p.id, gateway.RewindRequest{Step: n})
+	if err != nil {
+		return nil, err
+	}
+	p.id = o.Episode
+	return o.Message, nil
+}
+
+func (p *player) state(ctx context.Context, rest string) (any, error) {
+	at, err := stepIn(rest)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.StateAt(ctx, p.id, at)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Sprintf("after step %d: %s%s", s.At, s.State, s.Error), nil
 }
 
 func (p *player) replay(ctx context.Context) (any, error) {

@@ -24,6 +24,13 @@ type ForkBody struct {
 	TTL       int64  `json:"ttl,omitempty"` // seconds
 }
 
+// RewindBody says where to go back to.
+type RewindBody struct {
+	Step      *int   `json:"step"` // 0 is before the first
+	Principal string `json:"principal,omitempty"`
+	TTL       int64  `json:"ttl,omitempty"` // seconds
+}
+
 // CallBody is one tool call. The key may be given here or as the header Idempotency-Key.
 type CallBody struct {
 	Tool string          `json:"tool"`
@@ -112,6 +119,15 @@ func (b *ForkBody) request() (gateway.ForkRequest, error) {
 	req := b.ForkRequest
 	req.Principal = principal(b.Principal)
 	var err error
+	req.TTL, err = ttl(b.TTL)
+	return req, err
+}
+
+func (b *RewindBody) request() (req gateway.RewindRequest, err error) {
+	if b.Step == nil {
+		return req, fmt.Errorf("%w: say which step to go back to; 0 is before the first", astra.ErrRefused)
+	}
+	req.Step, req.Principal = *b.Step, principal(b.Principal)
 	req.TTL, err = ttl(b.TTL)
 	return req, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
 )
 
 const (
@@ -37,6 +38,10 @@ func (a *api) open(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return a.opened(c, opening)
+}
+
+func (a *api) opened(c echo.Context, opening *gateway.Opening) error {
 	c.Response().Header().Set("Location", "/v1/episodes/"+string(opening.Episode))
 	return a.write(c, http.StatusCreated, plainJSON, opening)
 }
@@ -175,6 +180,47 @@ func (a *api) fork(c echo.Context) error {
 		return err
 	}
 	return a.write(c, http.StatusCreated, plainJSON, ForkReply{forks})
+}
+
+func (a *api) rewind(c echo.Context) error {
+	var body RewindBody
+	if err := a.read(c, &body); err != nil {
+		return err
+	}
+	req, err := body.request()
+	if err != nil {
+		return err
+	}
+	opening, err := a.eps.Rewind(c.Request().Context(), episodeID(c), req)
+	if err != nil {
+		return err
+	}
+	return a.opened(c, opening)
+}
+
+func (a *api) state(c echo.Context) error {
+	at, err := stepParam(c)
+	if err != nil {
+		return err
+	}
+	state, err := a.eps.StateAt(c.Request().Context(), episodeID(c), at)
+	if err != nil {
+		return err
+	}
+	return a.ok(c, state)
+}
+
+// stepParam reads at; absent is the last step.
+func stepParam(c echo.Context) (*int, error) {
+	at := c.QueryParam("at")
+	if at == "" {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(at)
+	if err != nil {
+		return nil, fmt.Errorf("%w: at is the number of a step", errMalformed)
+	}
+	return &n, nil
 }
 
 func (a *api) abort(c echo.Context) error {

@@ -101,6 +101,43 @@ func TestForkAndAbort(t *testing.T) {
 	}
 }
 
+// Any step of a finished episode can be looked at and taken up again.
+func TestStateAndRewind(t *testing.T) {
+	h := newHouse(t)
+	id := h.play(gateway.OpenRequest{Task: "count", Mode: astra.Train}, look("nut"), look("bolt"))
+	at := "/v1/episodes/" + string(id)
+	var state gateway.State
+	h.expect(&state, 200, "GET", at+"/state?at=1", "")
+	if state.Episode != id || state.At != 1 || string(state.State) != `{"shelves":{"bolt":5,"nut":7}}` {
+		t.Errorf("state = %+v", state)
+	}
+	h.expect(&state, 200, "GET", at+"/state", "")
+	if state.At != 2 {
+		t.Errorf("without at it is the state after step %d, want 2", state.At)
+	}
+	for query, want := range map[string]string{"?at=3": "refused", "?at=-1": "refused", "?at=x": "malformed", "?at=1.5": "malformed"} {
+		if p := h.do("GET", at+"/state"+query, "").problem(t); p.Type != httpapi.ProblemType+want {
+			t.Errorf("state%s: %+v, want %s", query, p, want)
+		}
+	}
+	var o gateway.Opening
+	h.expect(&o, 201, "POST", at+"/rewind", `{"step":0,"principal":"me"}`)
+	var ep astra.Episode
+	h.expect(&ep, 200, "GET", "/v1/episodes/"+string(o.Episode), "")
+	if ep.Parent != id || len(ep.Steps) != 0 || ep.Principal != "me" || ep.Status != astra.StatusOpen || o.Key == "" {
+		t.Errorf("rewound to %+v", ep)
+	}
+	h.expect(&ep, 200, "GET", at, "")
+	if len(ep.Steps) != 2 || ep.Status != astra.StatusScored {
+		t.Errorf("after that the episode is %+v", ep)
+	}
+	for _, body := range []string{`{}`, `{"step":3}`, `{"step":-1}`, `{"step":null}`} {
+		if p := h.do("POST", at+"/rewind", body).problem(t); p.Type != httpapi.ProblemType+"refused" {
+			t.Errorf("rewind %s: %+v", body, p)
+		}
+	}
+}
+
 // An episode that cannot be judged has a fault, never a reward of 0.
 func TestInvalidIsNoScore(t *testing.T) {
 	h := newHouse(t)

@@ -34,11 +34,13 @@ type Episodes interface {
 	Turn(ctx context.Context, id astra.EpisodeID, reply string) (*gateway.NextTurn, error)
 	Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error)
 	Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkRequest) ([]*gateway.Opening, error)
+	Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error)
 	Abort(ctx context.Context, id astra.EpisodeID, reason string) error
 
 	Episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error)
 	Public(ctx context.Context, id astra.EpisodeID) (astra.PublicTask, error)
 	List(ctx context.Context, q astra.Query) (astra.Page, error)
+	StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*gateway.State, error)
 	Replay(ctx context.Context, id astra.EpisodeID) (*gateway.Replay, error)
 	Rescore(ctx context.Context, id astra.EpisodeID) (*astra.Score, error)
 	Stats() gateway.Stats

@@ -203,11 +203,12 @@ func TestOpenAPIBodies(t *testing.T) {
 	s, err := theSpec()
 	must(t, err)
 	for path, body := range map[string]string{
-		"/v1/episodes":             `{"arena":"shop","task":"count","seed":3,"mode":"train","group":"g","policy":"p","principal":"me","ttl":60}`,
+		"/v1/episodes":             `{"arena":"shop","task":"count","seed":3,"mode":"train","group":"g","policy":"p","principal":"me","ttl":60,"failures":{"rate":0.2,"kinds":["timeout","malformed"]}}`,
 		"/v1/episodes/{id}/calls":  `{"tool":"stock","args":{"item":"nut"},"idempotency_key":"k"}`,
 		"/v1/episodes/{id}/turns":  `{"reply":"yes"}`,
 		"/v1/episodes/{id}/submit": `{"answer":[1],"messages":[]}`,
 		"/v1/episodes/{id}/fork":   `{"at":1,"n":2,"group":"g","ttl":5,"principal":"me"}`,
+		"/v1/episodes/{id}/rewind": `{"step":1,"ttl":5,"principal":"me"}`,
 		"/v1/episodes/{id}/abort":  `{"reason":"enough"}`,
 		"/v1/keys/resolve":         `{"key":"00"}`,
 	} {
@@ -227,7 +228,7 @@ func TestOpenAPIBodies(t *testing.T) {
 }
 
 var bodyNames = map[string]string{"/v1/episodes": "OpenBody", "/v1/episodes/{id}/calls": "CallBody", "/v1/episodes/{id}/turns": "TurnBody",
-	"/v1/episodes/{id}/submit": "SubmitBody", "/v1/episodes/{id}/fork": "ForkBody", "/v1/episodes/{id}/abort": "AbortBody", "/v1/keys/resolve": "ResolveBody"}
+	"/v1/episodes/{id}/submit": "SubmitBody", "/v1/episodes/{id}/fork": "ForkBody", "/v1/episodes/{id}/rewind": "RewindBody", "/v1/episodes/{id}/abort": "AbortBody", "/v1/keys/resolve": "ResolveBody"}
 
 func mustJSON(t *testing.T, v any) string {
 	t.Helper()

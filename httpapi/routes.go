@@ -66,6 +66,7 @@ var (
 		{"limit", "episodes a page, at most 1000; default 50", schema{"type": "integer", "minimum": 1, "maximum": maxPage}}}
 	exportParams = []param{arenaParam, taskParam, groupParam,
 		{"min_reward", "only episodes with at least this reward", schema{"type": "number", "minimum": 0, "maximum": 1}}}
+	atParam   = param{"at", "after this step, 0 being before the first; default the last", schema{"type": "integer", "minimum": 0}}
 	keyHeader = param{idempotencyKey, "a repeat with this key and the same arguments answers with the recorded step", text}
 )
 
@@ -98,11 +99,14 @@ func routes() []route {
 		{method: post, path: "/v1/episodes/{id}/turns", id: "closeTurn", summary: "Reply to the turn being played and get the next message", handle: (*api).turn, body: TurnBody{}, reply: gateway.NextTurn{}},
 		{method: post, path: "/v1/episodes/{id}/submit", id: "submitEpisode", summary: "End the agent's part and score it", handle: (*api).submit, body: SubmitBody{}, limit: submitBody, reply: ScoreReply{}},
 		{method: post, path: "/v1/episodes/{id}/fork", id: "forkEpisode", summary: "Make episodes that share the history up to a step", handle: (*api).fork,
-			body: ForkBody{}, reply: ForkReply{}, status: http.StatusCreated},
+			body: ForkBody{}, reply: ForkReply{}, status: http.StatusCreated, slow: true},
+		{method: post, path: "/v1/episodes/{id}/rewind", id: "rewindEpisode", summary: "Take an episode up again after a step, as a fork; it stays as it is itself", handle: (*api).rewind,
+			body: RewindBody{}, reply: gateway.Opening{}, status: http.StatusCreated, slow: true},
 		{method: post, path: "/v1/episodes/{id}/abort", id: "abortEpisode", summary: "End an episode without a score", handle: (*api).abort, body: AbortBody{}, status: http.StatusNoContent},
 		{method: post, path: "/v1/episodes/{id}/replay", id: "replayEpisode", summary: "Play the log again and compare byte for byte", handle: (*api).replay, reply: gateway.Replay{}, slow: true},
 		{method: post, path: "/v1/episodes/{id}/rescore", id: "rescoreEpisode", summary: "Judge a scored episode again; the first score stays", handle: (*api).rescore, reply: astra.Score{}},
 		{method: get, path: "/v1/episodes/{id}/score", id: "getScore", summary: "The score; an invalid episode has none, which is not 0", handle: (*api).score, reply: astra.Score{}},
+		{method: get, path: "/v1/episodes/{id}/state", id: "getState", summary: "The state of the world after a step", handle: (*api).state, query: []param{atParam}, reply: gateway.State{}, slow: true},
 		{method: get, path: "/v1/episodes/{id}/trajectory", id: "getTrajectory", summary: "The episode as chat messages and tools", handle: (*api).trajectory, reply: astra.Trajectory{}},
 
 		{method: get, path: "/v1/export/sft", id: "exportSFT", summary: "Scored train episodes as chat rows, oldest first", handle: (*api).exportSFT,

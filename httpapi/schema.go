@@ -24,9 +24,10 @@ func (s schemas) of(v any) schema { return s.ofType(reflect.TypeOf(v)) }
 
 // enums are the string types with few values.
 var enums = map[reflect.Type]schema{
-	reflect.TypeFor[astra.Mode]():   enum(modes...),
-	reflect.TypeFor[astra.Status](): enum(statuses...),
-	reflect.TypeFor[astra.Fault]():  enum(astra.FaultAgent, astra.FaultTool, astra.FaultSandbox, astra.FaultVerifier, astra.FaultUpstream, astra.FaultGateway),
+	reflect.TypeFor[astra.Mode]():        enum(modes...),
+	reflect.TypeFor[astra.Status]():      enum(statuses...),
+	reflect.TypeFor[astra.FailureKind](): enum(astra.FailureKinds()...),
+	reflect.TypeFor[astra.Fault]():       enum(astra.FaultAgent, astra.FaultTool, astra.FaultSandbox, astra.FaultVerifier, astra.FaultUpstream, astra.FaultGateway),
 }
 
 func (s schemas) ofType(t reflect.Type) schema {

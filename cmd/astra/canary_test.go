@@ -37,6 +37,7 @@ entry: tools.js
 tools:
   - {name: look, title: Look, description: Looks., input: {type: object, properties: {q: {type: string}}, required: [q]}}
   - {name: order, title: Order, description: Orders., input: {type: object, properties: {q: {type: string}}, required: [q]}}
+failures: {rate: 0.0031415926}
 provenance: {from: CANARY-provenance}
 `
 
@@ -52,10 +53,14 @@ var canaryTasks = []string{
 	`{"id":"goldfails","turns":[{"prompt":"Begin."}],"gold":[[{"tool":"look","args":{"q":"CANARY-gold3"}}]],"verify":{"v":"state == gold.state"}}`,
 	`{"id":"boom","turns":[{"prompt":"Begin."}],"scenario":{"boom":"CANARY-boom"},"verify":{"v":"true"}}`,
 	`{"id":"answered","turns":[{"prompt":"Begin."}],"answer":{"verify":"answer.matches(task.id + 'CANARY-regexp[') || answer == 'x'"}}`,
+	`{"id":"flaky","turns":[{"prompt":"Begin."}],"answer":{"expected":"done"},"failures":{"rate":0.9931415926,"kinds":["timeout","unreachable"]}}`,
 	`{"id":"tested","split":"test","turns":[{"prompt":"Begin."}],"answer":{"expected":["CANARY-list"],"compare":{"as":"set"}}}`,
 }
 
 var canary = regexp.MustCompile(`CANARY-[a-z0-9]*|770077007700`)
+
+// plans are known on the control side; an agent must not tell a planned failure from another.
+var plans = regexp.MustCompile(`31415926|(?i)injected|planned|"failures"`)
 
 // A birdwatcher keeps every byte that any door answers.
 type birdwatcher struct {
@@ -63,17 +68,21 @@ type birdwatcher struct {
 	house    *house
 	explorer string
 	seen     int
+	failed   bool // an agent met a planned failure
 }
 
 func TestCanaries(t *testing.T) {
 	w := cage(t)
 	w.control()
-	for _, task := range []string{"plain", "invalid", "constant", "goldfails", "boom", "answered", "tested"} {
+	for _, task := range []string{"plain", "invalid", "constant", "goldfails", "boom", "answered", "flaky", "tested"} {
 		w.task(task)
 	}
 	w.mcp("explorer", w.house.Agents+"/arenas/cage/mcp", w.explorer)
 	w.mcp("lobby", w.house.Agents+"/mcp", w.explorer)
 	w.control()
+	if !w.failed {
+		t.Error("no agent met a planned failure")
+	}
 	if w.seen < 200 {
 		t.Errorf("only %d answers were looked at", w.seen)
 	}
@@ -160,6 +169,10 @@ func (w *birdwatcher) send(method, url string, body []byte, token string, header
 	if found := canary.Find(all); found != nil {
 		w.Errorf("%s %s %.200s\nshows %s:\n%.1500s", method, url, body, found, answer)
 	}
+	if found := plans.Find(all); found != nil && strings.HasPrefix(url, w.house.Agents) {
+		w.Errorf("%s %s %.200s\nshows %s of planned failures:\n%.1500s", method, url, body, found, answer)
+	}
+	w.failed = w.failed || strings.HasPrefix(url, w.house.Agents) && bytes.Contains(answer, []byte("look did not answer within 10 s"))
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" && header != nil {
 		header["Mcp-Session-Id"] = id
 	}
@@ -208,12 +221,13 @@ func (w *birdwatcher) task(id string) {
 		w.mcp("agent", w.house.Agents+"/episodes/"+o.Key+"/mcp", "")
 		w.read(at)
 		w.rest("POST", at+"/fork", `{"at":1}`)
+		w.rest("POST", at+"/rewind", `{"step":1}`)
 		w.rest("POST", at+"/abort", `{"reason":"no more"}`)
 	}
 }
 
 func (w *birdwatcher) read(at string) {
-	for _, path := range []string{"", "/task", "/tools", "/score", "/trajectory"} {
+	for _, path := range []string{"", "/task", "/tools", "/score", "/trajectory", "/state", "/state?at=1", "/state?at=99"} {
 		w.rest("GET", at+path, "")
 	}
 	w.rest("POST", at+"/replay", `{}`)
@@ -290,7 +304,7 @@ func (c *caller) tools() {
 			c.call("tools/call", map[string]any{"name": tool["name"], "arguments": args})
 		}
 	}
-	for _, task := range []string{"plain", "invalid", "goldfails", "boom"} { // explorers: open, play, submit, read on
+	for _, task := range []string{"plain", "invalid", "goldfails", "boom", "flaky"} { // explorers: open, play, submit, read on
 		opened := c.call("tools/call", map[string]any{"name": "episode_open", "arguments": map[string]any{"arena": "cage", "task": task}})
 		structured, _ := opened["structuredContent"].(map[string]any)
 		id := structured["episode_id"]

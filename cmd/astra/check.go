@@ -68,8 +68,8 @@ func (a *app) check(ctx context.Context, path string, arena *astra.Arena) (err e
 	})
 }
 
-// playGold plays the solution of every task that has one. The episodes are eval: those of
-// all splits may be opened so.
+// playGold plays the solution of every task that has one, whatever failures are planned:
+// it is the task that is checked. The episodes are eval: those of all splits may be opened so.
 func (a *app) playGold(ctx context.Context, f *follower, arena *astra.Arena) ([]finding, error) {
 	var attempts []attempt
 	findings := make([]finding, len(arena.Tasks))
@@ -83,8 +83,8 @@ func (a *app) playGold(ctx context.Context, f *follower, arena *astra.Arena) ([]
 	}
 	draw, end := a.progressBar(len(attempts))
 	r := rollout{to: f, parallel: 4, progress: draw, seed: func(string) *int64 { return nil },
-		open:   gateway.OpenRequest{Arena: arena.Ref(), Mode: astra.Eval, Policy: "gold"},
-		player: func(task string, _ int) (agent.Player, error) { return agent.NewGold(arena.Task(task)), nil }}
+		open:   gateway.OpenRequest{Arena: arena.Ref(), Mode: astra.Eval, Policy: "gold", Failures: &astra.FailurePlan{}},
+		player: func(task string, _ int) (agent.Player, error) { return agent.NewGold(arena.Task(task), nil), nil }}
 	done := r.run(ctx, attempts)
 	end()
 	if ctx.Err() != nil {

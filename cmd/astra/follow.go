@@ -193,6 +193,20 @@ func (f *follower) Replay(ctx context.Context, id astra.EpisodeID) (*gateway.Rep
 	return ask(ctx, f, func(l *link) (*gateway.Replay, error) { return l.Replay(ctx, id) })
 }
 
+// Fork may leave episodes behind that nobody hears of; they expire.
+func (f *follower) Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkRequest) ([]*gateway.Opening, error) {
+	return ask(ctx, f, func(l *link) ([]*gateway.Opening, error) { return l.Fork(ctx, id, req) })
+}
+
+// Rewind may leave an episode behind, as Fork may.
+func (f *follower) Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error) {
+	return ask(ctx, f, func(l *link) (*gateway.Opening, error) { return l.Rewind(ctx, id, req) })
+}
+
+func (f *follower) StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*gateway.State, error) {
+	return ask(ctx, f, func(l *link) (*gateway.State, error) { return l.StateAt(ctx, id, at) })
+}
+
 func (f *follower) Abort(ctx context.Context, id astra.EpisodeID, reason string) error {
 	_, err := ask(ctx, f, func(l *link) (struct{}, error) { return struct{}{}, l.Abort(ctx, id, reason) })
 	return err

@@ -76,7 +76,7 @@ func (a *app) root() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"Serve and play:", []*cobra.Command{a.serveCommand(), a.mcpCommand(), a.mcpConfigCommand(), a.runCommand()}},
-		{"Look at episodes:", []*cobra.Command{a.episodesCommand(), a.showCommand(), a.replayCommand(), a.exportCommand()}},
+		{"Look at episodes:", []*cobra.Command{a.episodesCommand(), a.showCommand(), a.replayCommand(), a.forkCommand(), a.rewindCommand(), a.exportCommand()}},
 		{"Write arenas:", []*cobra.Command{a.checkCommand(), a.packCommand(), a.arenasCommand()}},
 	}
 	for _, g := range groups {

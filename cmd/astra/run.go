@@ -23,7 +23,9 @@ type runFlags struct {
 	maxTokens, totalTokens                          int64
 	temperature                                     float64
 	timeout                                         time.Duration
-	seeded, tempered                                bool // the flag was given
+	failures                                        astra.FailurePlan
+	kinds                                           []string // of failures
+	seeded, tempered, failing                       bool     // the flag was given
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -38,6 +40,7 @@ random tools with arguments that fit, llm asks an OpenAI-compatible model (its k
 ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or scored.`,
 		Example: `  astra run inventory --agent gold
   astra run inventory --agent random --episodes 100 --parallel 8 --seed 7
+  astra run inventory --agent gold --failures 0.2
   astra run examples/arenas/travel --agent llm --base-url http://localhost:8000/v1 --model qwen3 --task trip-3
   astra run inventory --agent llm --model gpt-5.2 --mode eval --split test --json`}
 	flags := cmd.Flags()
@@ -50,6 +53,8 @@ ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or 
 	flags.Int64Var(&f.seed, "seed", 0, "`SEED` of worlds whose task sets none, and of the random agent")
 	flags.StringVar(&f.policy, "policy", "", "policy `VERSION` to record (default the agent's name)")
 	flags.StringVar(&f.group, "group", "", "`GROUP` to record")
+	flags.Float64Var(&f.failures.Rate, "failures", 0, "make this share of calls fail, 0 to 1 (default what the task or arena plans)")
+	flags.StringSliceVar(&f.kinds, "failure-kinds", nil, "how they fail, `KINDS` of timeout, unreachable, rate_limited, malformed (default all)")
 	flags.IntVar(&f.calls, "calls", 8, "random: calls for one message at most")
 	flags.IntVar(&f.rounds, "rounds", 32, "llm: completions for one message at most")
 	flags.Int64Var(&f.maxTokens, "max-tokens", 0, "llm: tokens of one completion at most (default the server's)")
@@ -59,7 +64,10 @@ ASTRA_API_KEY or OPENAI_API_KEY). Exit code 1: something could not be played or 
 	flags.StringVar(&f.system, "system", "", "llm: system `MESSAGE`")
 	a.settings(cmd, append(emulatorSettings, "base_url", "model", "ttl")...)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		f.seeded, f.tempered = flags.Changed("seed"), flags.Changed("temperature")
+		f.seeded, f.tempered, f.failing = flags.Changed("seed"), flags.Changed("temperature"), flags.Changed("failures")
+		for _, k := range f.kinds {
+			f.failures.Kinds = append(f.failures.Kinds, astra.FailureKind(k))
+		}
 		if err := f.check(); err != nil {
 			return err
 		}
@@ -74,6 +82,9 @@ func (f *runFlags) check() error {
 	}
 	if f.calls < 1 || f.rounds < 1 || f.maxTokens < 0 || f.totalTokens < 0 || f.timeout < 0 {
 		return &problem{err: errors.New("--calls, --rounds, --max-tokens, --total-tokens and --timeout want to be above 0"), code: 2}
+	}
+	if err := f.failures.Check(); err != nil {
+		return &problem{err: err, code: 2}
 	}
 	return errors.Join(oneOf("agent", f.agent, "gold", "random", "llm"), oneOf("split", f.split, "train", "validation", "test"), oneOf("mode", f.mode, "train", "eval"))
 }
@@ -93,7 +104,7 @@ func (a *app) rollOut(ctx context.Context, to *follower, arg string, f *runFlags
 	}
 	draw, end := a.progressBar(f.count(tasks))
 	r := rollout{to: to, player: player, seed: f.worldSeed(c.arena), parallel: f.parallel, progress: draw, open: gateway.OpenRequest{Arena: c.ref,
-		Mode: astra.Mode(f.mode), Group: f.group, Policy: f.policyName(a.config.Model), TTL: a.config.TTL}}
+		Mode: astra.Mode(f.mode), Group: f.group, Policy: f.policyName(a.config.Model), Failures: f.plannedFailures(), TTL: a.config.TTL}}
 	attempts := r.run(ctx, f.plan(tasks))
 	end()
 	if err := a.printRun(c, f, attempts); err != nil {
@@ -166,6 +177,26 @@ func (f *runFlags) policyName(model string) string {
 	return f.agent
 }
 
+// plannedFailures is what to ask for: nothing where the flag was not given.
+func (f *runFlags) plannedFailures() *astra.FailurePlan {
+	if !f.failing {
+		return nil
+	}
+	return &f.failures
+}
+
+// goldRepeats is how often the gold agent tries a call again where failures are planned:
+// of calls of which half fail, less than one in 100,000 fails so often.
+const goldRepeats = 16
+
+func (f *runFlags) gold(arena *astra.Arena, task *astra.Task) agent.Player {
+	opts := agent.GoldOptions{}
+	if astra.DecideFailures(f.plannedFailures(), task.Failures, arena.Failures) != nil {
+		opts.Repeats = goldRepeats
+	}
+	return agent.NewGold(task, &opts)
+}
+
 // players returns what makes the agent of an attempt.
 func (a *app) players(c choice, f *runFlags) (func(task string, attempt int) (agent.Player, error), error) {
 	switch f.agent {
@@ -173,7 +204,7 @@ func (a *app) players(c choice, f *runFlags) (func(task string, attempt int) (ag
 		if c.arena == nil {
 			return nil, failf("Name its directory or .arena file, or add that with --arenas.", "the gold agent needs arena %s on disk: no door shows a solution", c.ref)
 		}
-		return func(task string, _ int) (agent.Player, error) { return agent.NewGold(c.arena.Task(task)), nil }, nil
+		return func(task string, _ int) (agent.Player, error) { return f.gold(c.arena, c.arena.Task(task)), nil }, nil
 	case "random":
 		return func(task string, attempt int) (agent.Player, error) {
 			return agent.NewRandom(&agent.RandomOptions{Seed: f.playerSeed(task, attempt), Calls: f.calls}), nil

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,13 +14,26 @@ import (
 )
 
 func (a *app) showCommand() *cobra.Command {
-	full := false
+	full, state, at := false, false, 0
 	cmd := &cobra.Command{Use: "show EPISODE", Short: "Show what happened in an episode, and why it scored what it did", Args: args(1, 1, "an episode"),
 		Long: `Shows the turns and steps of an episode, and its score clause by clause. Where the arena
-is in the arena directories, unchanged, the deciding text of each verifier is shown too.`,
-		Example: "  astra show ep-abcdefgh\n  astra show ep-abcdefgh --full\n  astra show ep-abcdefgh --json | jq .score"}
+is in the arena directories, unchanged, the deciding text of each verifier is shown too.
+With --state it shows the world instead, as the arena's state() tells it after a step.`,
+		Example: "  astra show ep-abcdefgh\n  astra show ep-abcdefgh --full\n  astra show ep-abcdefgh --state --at 3\n  astra show ep-abcdefgh --json | jq .score"}
 	cmd.Flags().BoolVar(&full, "full", false, "do not shorten arguments and results")
+	cmd.Flags().BoolVar(&state, "state", false, "show the state of the world")
+	cmd.Flags().IntVar(&at, "at", 0, "with --state: after this `STEP`; 0 is before the first (default the last)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		var step *int
+		if cmd.Flags().Changed("at") {
+			step = &at
+		}
+		switch {
+		case state:
+			return a.look(cmd.Context(), func(f *follower) error { return a.showState(cmd.Context(), f, astra.EpisodeID(args[0]), step) })
+		case step != nil:
+			return &problem{err: errors.New("--at goes with --state"), code: 2}
+		}
 		return a.look(cmd.Context(), func(f *follower) error {
 			ep, err := f.Episode(cmd.Context(), astra.EpisodeID(args[0]))
 			if err != nil {
@@ -37,6 +54,33 @@ is in the arena directories, unchanged, the deciding text of each verifier is sh
 		})
 	}
 	return a.wantsJSON(cmd)
+}
+
+func (a *app) showState(ctx context.Context, f *follower, id astra.EpisodeID, at *int) error {
+	s, err := f.StateAt(ctx, id, at)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(s)
+	}
+	where := fmt.Sprintf("after step %d", s.At)
+	if s.At == 0 {
+		where = "before the first step"
+	}
+	if s.Error != "" {
+		a.printf("%s  no state %s: %s\n", s.Episode, where, clip(s.Error, 1000))
+		return nil
+	}
+	a.printf("%s  state %s\n", s.Episode, where)
+	var text bytes.Buffer
+	if err := json.Indent(&text, s.State, "", "  "); err != nil {
+		return err
+	}
+	for line := range strings.Lines(text.String()) {
+		a.printf("%s\n", plain(strings.TrimSuffix(line, "\n")))
+	}
+	return nil
 }
 
 // show prints one episode.
@@ -78,7 +122,7 @@ func (s *show) head() {
 	}
 	s.printf("%s  %s  %s  %s  %s\n", ep.Episode, task, s.seed(), ep.Mode, ep.Status)
 	s.printf("  arena   %s@%s\n  runtime %s\n  opened  %s", plain(ep.Arena), ep.Digest, plain(ep.Runtime), ep.OpenedAt.UTC().Format("2006-01-02 15:04:05 MST"))
-	for _, fact := range []struct{ name, value string }{{"policy", ep.Policy}, {"group", ep.Group}, {"by", ep.Principal}, {"fork of", string(ep.Parent)}} {
+	for _, fact := range []struct{ name, value string }{{"policy", ep.Policy}, {"group", ep.Group}, {"by", ep.Principal}, {"fork of", s.parent()}, {"failures", s.failures()}} {
 		if fact.value != "" {
 			s.printf("  %s %s", fact.name, plain(fact.value))
 		}
@@ -87,6 +131,29 @@ func (s *show) head() {
 		s.printf("  expires %s", ep.Expires.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	s.printf("\n")
+}
+
+func (s *show) parent() string {
+	if s.ep.Parent == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s at step %d", s.ep.Parent, s.ep.At)
+}
+
+// failures are those planned for calls.
+func (s *show) failures() string {
+	p := s.ep.Failures
+	if p == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%g", p.Rate)
+	if len(p.Kinds) == len(astra.FailureKinds()) {
+		return text
+	}
+	for _, k := range p.Kinds {
+		text += " " + string(k)
+	}
+	return text
 }
 
 // seed is the world's. The record leaves out one that is the task's own.
@@ -105,7 +172,11 @@ func (s *show) step(step astra.Step) {
 	if step.Result.OK() {
 		s.printf("       → %s\n", clip(string(step.Result.Value), s.width))
 	} else {
-		s.printf("       ✗ %s: %s\n", step.Result.Fault, clip(step.Result.Error, s.width))
+		fault := string(step.Result.Fault)
+		if step.Result.Injected {
+			fault += ", planned"
+		}
+		s.printf("       ✗ %s: %s\n", fault, clip(step.Result.Error, s.width))
 	}
 	for _, line := range strings.Split(strings.TrimRight(step.Result.Log, "\n"), "\n") {
 		if line != "" {

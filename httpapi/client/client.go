@@ -144,6 +144,21 @@ func (c *Client) Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkR
 	return r.Episodes, err
 }
 
+// Rewind takes an episode up again after a step, as a fork.
+func (c *Client) Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error) {
+	body := httpapi.RewindBody{Step: &req.Step, Principal: req.Principal, TTL: seconds(req.TTL)}
+	return post[*gateway.Opening](ctx, c, episode(id, "/rewind"), body)
+}
+
+// StateAt is the state of the world after a step; a nil at is after the last.
+func (c *Client) StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*gateway.State, error) {
+	step := ""
+	if at != nil {
+		step = strconv.Itoa(*at)
+	}
+	return get[*gateway.State](ctx, c, episode(id, "/state"+search("at", step)))
+}
+
 // Abort ends an episode without a score.
 func (c *Client) Abort(ctx context.Context, id astra.EpisodeID, reason string) error {
 	_, err := post[struct{}](ctx, c, episode(id, "/abort"), httpapi.AbortBody{Reason: reason})

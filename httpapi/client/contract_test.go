@@ -38,6 +38,8 @@ type episodes interface {
 	Turn(ctx context.Context, id astra.EpisodeID, reply string) (*gateway.NextTurn, error)
 	Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error)
 	Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkRequest) ([]*gateway.Opening, error)
+	Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error)
+	StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*gateway.State, error)
 	Abort(ctx context.Context, id astra.EpisodeID, reason string) error
 	Episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error)
 	Public(ctx context.Context, id astra.EpisodeID) (astra.PublicTask, error)
@@ -190,7 +192,8 @@ func script(t *testing.T, eps episodes) []string {
 	s.add("tasks", tasks, err)
 
 	seed := int64(42)
-	o, err := eps.Open(ctx, gateway.OpenRequest{Arena: "shop", Task: "restock", Seed: &seed, Mode: astra.Train, Group: "g", Policy: "p", Principal: "ann", TTL: time.Minute})
+	o, err := eps.Open(ctx, gateway.OpenRequest{Arena: "shop", Task: "restock", Seed: &seed, Mode: astra.Train, Group: "g", Policy: "p", Principal: "ann", TTL: time.Minute,
+		Failures: &astra.FailurePlan{Rate: 0.3, Kinds: []astra.FailureKind{astra.RateLimited}}})
 	id := s.opening("open", o, err)
 	play(s, eps, id, o.Key)
 	refusals(s, eps)
@@ -239,7 +242,7 @@ func play(s *transcript, eps episodes, id astra.EpisodeID, key astra.Key) {
 func refusals(s *transcript, eps episodes) {
 	ctx := s.t.Context()
 	for _, req := range []gateway.OpenRequest{{Arena: "none"}, {Arena: "shop", Task: "none"}, {Arena: "shop", Task: "held", Mode: astra.Train},
-		{Arena: "shop", Mode: astra.Eval}, {Arena: "shop", Mode: "other"}, {Arena: "shop", Group: strings.Repeat("g", 300)}} {
+		{Arena: "shop", Mode: astra.Eval}, {Arena: "shop", Mode: "other"}, {Arena: "shop", Failures: &astra.FailurePlan{Rate: 7}}, {Arena: "shop", Group: strings.Repeat("g", 300)}} {
 		o, err := eps.Open(ctx, req)
 		s.opening("open", o, err)
 	}
@@ -272,6 +275,16 @@ func forks(s *transcript, eps episodes, id astra.EpisodeID) {
 	s.opening("fork", made[1], nil)
 	s.add("abort", nil, eps.Abort(ctx, first, "enough"))
 	s.record(eps, first)
+	for _, at := range []int{0, 2, 7, -1} {
+		state, err := eps.StateAt(ctx, id, &at)
+		s.add("state", state, err)
+		back, err := eps.Rewind(ctx, id, gateway.RewindRequest{Step: at, Principal: "bob", TTL: time.Minute})
+		if made := s.opening("rewind", back, err); made != "" {
+			s.record(eps, made)
+		}
+	}
+	state, err := eps.StateAt(ctx, id, nil)
+	s.add("state now", state, err)
 	page, err := eps.List(ctx, astra.Query{Group: "forks", Arena: "shop", Limit: 1})
 	if err != nil || len(page.Episodes) != 1 || page.Next == "" {
 		s.t.Errorf("listed %+v, %v", page, err)
