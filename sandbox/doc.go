@@ -18,17 +18,25 @@
 // host is also a global, for module code. That runs once per arena, before there is an
 // episode: there everything but host.data throws.
 //
+// # Python and WebAssembly
+//
+// A [Python] runs tools on CPython, a [WASM] those of any module with a small ABI; their
+// comments say what an arena must have. Both see WASI with nothing of the machine's behind
+// it: see wasiModule. What holds for every engine is in machine, program and instance;
+// what is peculiar to one is a guest: script, pythonModule, module32.
+//
 // # How
 //
 // An image is linear memory after module code ran. An episode is a memory that begins as
 // its image: on Linux a slot of address space that maps the image's file privately, so
 // that starting costs nothing and only written pages cost memory; elsewhere a copy. It owns nothing
 // of wazero's. A few executors, instances without state of their own, take the memory of
-// whichever episode is called. See memories, image and executor.
+// whichever episode is called. All that an episode is lies in its memory: what the host must
+// remember of it, open files and globals too. See memories, image and executor.
 //
 // # Fuel
 //
-// The engine is rewritten when it is loaded: each function entry and each loop pass
+// A module is rewritten when it is loaded: each function entry and each loop pass
 // takes one unit, bulk memory one for each 256 bytes. Equal calls on equal memories use
 // equal fuel. When it is used up the guest is unwound where it stands, and its memory
 // given up: a call that goes beyond a limit changes nothing. The same visits to the host
