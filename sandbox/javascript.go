@@ -129,12 +129,12 @@ func (rt *Runtime) Close() error {
 // Load runs an arena's module code, once, and keeps the memory that it leaves. Tools are
 // the exported functions of the arena's entry, an ES module; it imports nothing.
 func (rt *Runtime) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
-	p, source, err := newProgram(rt.machine, astra.JavaScript, a)
+	p, source, err := newProgram(astra.JavaScript, a)
 	if err != nil {
 		return nil, err
 	}
 	s := &script{rt: rt, entry: p.entry, tools: map[string]jsValue{}}
-	p.guest = s
+	p.run(rt.machine, s)
 	err = p.load(ctx, rt.base, func(x *executor) error { return s.evaluate(x, string(source), a.Tools) })
 	if err != nil {
 		return nil, err

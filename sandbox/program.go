@@ -45,7 +45,7 @@ type program struct {
 }
 
 // newProgram checks what holds for every kind of arena, and returns its code too.
-func newProgram(m *machine, kind astra.RuntimeKind, a *astra.Arena) (*program, []byte, error) {
+func newProgram(kind astra.RuntimeKind, a *astra.Arena) (*program, []byte, error) {
 	if a.Runtime != kind {
 		return nil, nil, fmt.Errorf("arena %s is for the runtime %s, not %s", a.Name, a.Runtime, kind)
 	}
@@ -59,11 +59,12 @@ func newProgram(m *machine, kind astra.RuntimeKind, a *astra.Arena) (*program, [
 	if !ok {
 		return nil, nil, fmt.Errorf("%s: no such file in the arena: entry in arena.yaml names the tools' code", a.Entry)
 	}
-	p := &program{machine: m, limits: a.Limits, entry: a.Entry, files: newFiles(a.Bundle)}
-	if m != nil {
-		p.worlds.from = m.memories
-	}
-	return p, code, nil
+	return &program{limits: a.Limits, entry: a.Entry, files: newFiles(a.Bundle)}, code, nil
+}
+
+// run says what the program runs on.
+func (p *program) run(m *machine, g guest) {
+	p.machine, p.guest, p.worlds.from = m, g, m.memories
 }
 
 // load runs module code in a memory that begins as base, and keeps what is left.

@@ -12,10 +12,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero/experimental/table"
 
@@ -126,16 +127,19 @@ func (rt *Python) Close() error {
 // While module code runs the clock is the arena's and random is seeded with 0: the
 // standard library asks for both when it is imported.
 func (rt *Python) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
+	p, source, err := newProgram(astra.Python, a)
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(source) {
+		return nil, fmt.Errorf("%s: not UTF-8: save it as UTF-8", p.entry)
+	}
 	engine, err := rt.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	p, source, err := newProgram(engine.machine, astra.Python, a)
-	if err != nil {
-		return nil, err
-	}
-	m := &pythonModule{engine: engine, tools: map[string]int{}, entry: p.entry}
-	p.guest = m
+	m := &pythonModule{engine: engine, entry: p.entry, tools: map[string]int{}}
+	p.run(engine.machine, m)
 	if err := p.load(ctx, engine.base, func(x *executor) error { return m.load(x, a, source) }); err != nil {
 		return nil, err
 	}
@@ -201,11 +205,11 @@ func newInterpreter(ctx context.Context, code []byte, o *Options) (*interpreter,
 	source := strings.NewReplacer("@HEAD@", strconv.Itoa(pyHead), "@ROOM@", strconv.Itoa(pyRoom)).Replace(bootPython)
 	e.base, err = m.boot(ctx, bootLimits, newFiles(nil), func(x *executor) error {
 		x.args, x.parking = []string{"python", "-S", "-c", source}, true
-		seedBlock(x.scratch[:], 0, astra.DefaultNow.UnixNano())
+		seedBlock(x.scratch[:], 0, astra.DefaultNow)
 		if err := x.fn[0].CallWithStack(x, x.stack[:]); !errors.Is(err, errParked) {
 			return fmt.Errorf("%w: %v %v\n%s", errNotLeft, err, x.err, x.log)
 		}
-		e.rest = bytes64(x.rest)
+		e.rest = slices.Clone(x.rest)
 		return e.at.read(x)
 	})
 	if err != nil {
@@ -214,8 +218,6 @@ func newInterpreter(ctx context.Context, code []byte, o *Options) (*interpreter,
 	m.prepare = e.prepare
 	return e, nil
 }
-
-func bytes64(v []uint64) []uint64 { return append([]uint64(nil), v...) }
 
 // read takes the addresses that boot.py wrote last.
 func (a *addresses) read(x *executor) error {
@@ -243,38 +245,55 @@ func (e *interpreter) prepare(x *executor) error {
 
 // A pythonModule is an arena's module in its image. It implements guest.
 type pythonModule struct {
-	engine           *interpreter
-	entry            string
-	tools            map[string]int // their numbers in boot.py's list
-	schemas          map[string]json.RawMessage
-	setupped, stated bool
+	engine *interpreter
+	entry  string
+	tools  map[string]int // their numbers in boot.py's list
+	found  foundModule
+}
+
+// foundModule is what boot.py says of a module.
+type foundModule struct {
+	Schemas      map[string]json.RawMessage // derived, by tool
+	Setup, State bool                       // whether it has them
 }
 
 func (m *pythonModule) has(tool string) bool {
 	_, ok := m.tools[tool]
 	return ok
 }
-func (m *pythonModule) hasSetup() bool { return m.setupped }
-func (m *pythonModule) hasState() bool { return m.stated }
+func (m *pythonModule) hasSetup() bool { return m.found.Setup }
+func (m *pythonModule) hasState() bool { return m.found.State }
 
 func (m *pythonModule) begin(mem []byte, w gateway.World) {
-	m.seed(mem, w.Seed, w.Now)
-}
-
-func (m *pythonModule) seed(mem []byte, seed int64, now time.Time) {
-	seedBlock(mem[m.engine.at.block:][:blockSize], seed, now.UnixNano())
+	seedBlock(mem[m.engine.at.block:][:blockSize], w.Seed, w.Now)
 }
 
 // load hands boot.py the module's code.
 func (m *pythonModule) load(x *executor, a *astra.Arena, source []byte) error {
-	if !json.Valid(source) && bytes.IndexByte(source, 0) >= 0 {
-		return fmt.Errorf("%s: the code has a NUL in it", m.entry)
+	in, err := m.order(a, source)
+	if err != nil {
+		return err
 	}
-	what := map[string]any{"entry": m.entry, "source": string(source), "class": a.Class, "setup": a.Setup}
+	seedBlock(x.block(), 0, a.Now)
+	found, err := m.run(x, m.engine.at.load, 0, in, maxSchemas)
+	if err != nil {
+		return m.authorError(err)
+	}
+	if x.err != nil {
+		return nil
+	}
+	if err := json.Unmarshal(found, &m.found); err != nil {
+		return fmt.Errorf("%s: what boot.py found cannot be read: %w", m.entry, err)
+	}
+	return nil
+}
+
+// order is what boot.py's load is told.
+func (m *pythonModule) order(a *astra.Arena, source []byte) ([]byte, error) {
 	names, described := []string{}, []string{}
 	for i, t := range a.Tools {
 		if t.Name == "setup" || t.Name == "state" {
-			return fmt.Errorf("arena.yaml: a tool cannot be called %s: that name is for what astra calls itself", t.Name)
+			return nil, errOwnName(t.Name)
 		}
 		m.tools[t.Name] = i
 		names = append(names, t.Name)
@@ -282,29 +301,17 @@ func (m *pythonModule) load(x *executor, a *astra.Arena, source []byte) error {
 			described = append(described, t.Name)
 		}
 	}
-	what["tools"], what["describe"], what["describer"] = names, described, describePython
-	in, err := json.Marshal(what)
-	if err != nil {
-		return err
-	}
-	m.seed(x.mem.buf, 0, a.Now)
-	found, err := m.run(x, m.engine.at.load, 0, in, int64(MaxSchemas))
-	if err != nil {
-		return m.authorError(err)
-	}
-	var is struct {
-		Schemas      map[string]json.RawMessage
-		Setup, State bool
-	}
-	if err := json.Unmarshal(found, &is); err != nil {
-		return fmt.Errorf("%s: what boot.py found cannot be read: %w", m.entry, err)
-	}
-	m.schemas, m.setupped, m.stated = is.Schemas, is.Setup, is.State
-	return nil
+	return json.Marshal(map[string]any{"entry": m.entry, "source": string(source), "class": a.Class, "setup": a.Setup,
+		"tools": names, "describe": described, "describer": describePython})
 }
 
-// MaxSchemas bounds what is derived from an arena's signatures, in bytes.
-const MaxSchemas = 4 << 20
+// errOwnName refuses a tool whose name is for what astra calls itself.
+func errOwnName(name string) error {
+	return fmt.Errorf("arena.yaml: a tool cannot be called %s: that name is for what astra calls itself", name)
+}
+
+// maxSchemas bounds what is derived from an arena's signatures, in bytes.
+const maxSchemas = 4 << 20
 
 // authorError says where in the author's code an exception came from.
 func (m *pythonModule) authorError(err error) error {
@@ -385,7 +392,7 @@ func pythonResult(b []byte, most int64) ([]byte, error) {
 // Schemas are the input schemas that were derived from signatures, by tool.
 func (p *program) Schemas() map[string]json.RawMessage {
 	if m, ok := p.guest.(*pythonModule); ok {
-		return m.schemas
+		return m.found.Schemas
 	}
 	return nil
 }

@@ -311,6 +311,8 @@ func TestPythonLoadRefuses(t *testing.T) {
 		{"", "", "write `def get_user(…):`"},
 		{"", "Shop", "tools.py: there is no class Shop, which arena.yaml names"},
 		{"class Shop: pass", "Shop", "class Shop has no method get_user"},
+		{"x = '\xff'", "", "tools.py: not UTF-8: save it as UTF-8"},
+		{"x = '\x00'", "", "source code string cannot contain null bytes"},
 		{"import os; os._exit(1)", "", "the tool ended its process"},
 	} {
 		a := pyArena(t, c.code, "get_user")

@@ -104,7 +104,7 @@ func (s *script) find(x *executor, namespace jsValue, tools []astra.Tool) error 
 			return s.missing(t.Name, exported)
 		}
 		if t.Name == "setup" || t.Name == "state" {
-			return fmt.Errorf("arena.yaml: a tool cannot be called %s: that name is for what astra calls itself", t.Name)
+			return errOwnName(t.Name)
 		}
 		s.tools[t.Name] = x.property(l, namespace, t.Name)
 	}

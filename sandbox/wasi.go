@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/binary"
 	"errors"
+	"time"
 )
 
 // A world's block is where a guest that speaks WASI keeps what it is told of its world and
@@ -49,9 +50,9 @@ func (x *executor) block() []byte {
 }
 
 // seedBlock makes a world of a block.
-func seedBlock(b []byte, seed, now int64) {
+func seedBlock(b []byte, seed int64, now time.Time) {
 	binary.LittleEndian.PutUint64(b[blockSeed:], uint64(seed))
-	binary.LittleEndian.PutUint64(b[blockNow:], uint64(now))
+	binary.LittleEndian.PutUint64(b[blockNow:], uint64(now.UnixNano()))
 	for i, w := range generator(seed) {
 		binary.LittleEndian.PutUint32(b[blockRandom+4*i:], w)
 	}

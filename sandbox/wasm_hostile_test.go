@@ -104,6 +104,7 @@ func TestWASMHostile(t *testing.T) {
 	}{
 		{"sound", hostileGuest{}, "1"},
 		{"null", hostileGuest{call: packed(0, 0)}, "null"},
+		{"not UTF-8", hostileGuest{call: append([]byte{0x41, 17, 0x41, 0xff, 1, 0x3a, 0, 0}, answer1...)}, `tool: the module returned neither`},
 		{"no JSON", hostileGuest{call: packed(16, 3)}, `tool: the module returned neither`},
 		{"result beyond memory", hostileGuest{call: packed(4<<16, 8)}, "!tool: the tool broke the engine"},
 		{"result at the end of addresses", hostileGuest{call: packed(-1, 1000)}, "!tool: the tool broke the engine"},

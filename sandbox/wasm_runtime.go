@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
@@ -121,22 +122,23 @@ func (x *executor) readData(s []uint64) {
 
 // Load compiles an arena's module, starts it once, and keeps the memory that it leaves.
 func (rt *WASM) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
-	p, code, err := newProgram(nil, astra.WASM, a)
+	p, code, err := newProgram(astra.WASM, a)
 	if err != nil {
 		return nil, err
 	}
 	if err := checkModule(code); err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Entry, err)
 	}
-	if p.machine, err = newMachine(ctx, code, &rt.opts, abiNames, wasiModule, abiModule); err != nil {
+	m, err := newMachine(ctx, code, &rt.opts, abiNames, wasiModule, abiModule)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", a.Entry, err)
 	}
-	p.own, p.worlds.from = true, p.memories
 	g := &module32{tools: map[string][]byte{}}
 	for _, t := range a.Tools {
 		g.tools[t.Name] = []byte(t.Name)
 	}
-	p.guest = g
+	p.run(m, g)
+	p.own = true
 	p.image, err = p.boot(ctx, a.Limits, p.files, func(x *executor) error { return g.start(x, a) })
 	if err != nil {
 		if b, ok := errors.AsType[*breach](err); ok {
@@ -191,7 +193,7 @@ func (g *module32) hasState() bool       { return g.hasWorld }
 
 // begin keeps the globals, which lie in the block too.
 func (g *module32) begin(mem []byte, w gateway.World) {
-	seedBlock(mem[g.block:][:blockSize], w.Seed, w.Now.UnixNano())
+	seedBlock(mem[g.block:][:blockSize], w.Seed, w.Now)
 }
 
 // start makes the image.
@@ -199,7 +201,7 @@ func (g *module32) start(x *executor, a *astra.Arena) error {
 	if err := x.checkTypes(); err != nil {
 		return err
 	}
-	seedBlock(x.scratch[:], 0, a.Now.UnixNano())
+	seedBlock(x.scratch[:], 0, a.Now)
 	for _, f := range []export{abiStart, abiInitialize} {
 		if x.fn[f] != nil {
 			x.do(f)
@@ -328,7 +330,7 @@ func openEnvelope(b []byte) ([]byte, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil || d.More() || (r.Value == nil) == (r.Error == nil) {
+	if err := d.Decode(&r); err != nil || !utf8.Valid(b) || d.More() || (r.Value == nil) == (r.Error == nil) {
 		return nil, errEnvelope
 	}
 	if r.Error != nil {
