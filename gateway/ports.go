@@ -71,6 +71,20 @@ type Instance interface {
 	Close() error
 }
 
+// A Rester is an Instance that can be put away. Rest returns what its world has changed,
+// from which its Program, a Resumer, makes a world that no call can tell from it. The world
+// itself stays as it is.
+type Rester interface {
+	Rest() ([]byte, error)
+}
+
+// A Resumer is a Program whose worlds are Resters. What Rest did not return, for the same
+// arena and runtime, in this process or another, is refused: a snapshot is a cache, and
+// whoever cannot use it plays the log.
+type Resumer interface {
+	Resume(ctx context.Context, snapshot []byte) (Instance, error)
+}
+
 // Sync says how durable an append must be before it returns.
 type Sync bool
 

@@ -13,6 +13,9 @@ const (
 	slotSize = 64 << 20
 )
 
+// A run is a range of bytes of a memory, whole pages long.
+type run struct{ start, end int }
+
 // A memory is the linear memory of one episode. It has one user at a time.
 type memory struct {
 	buf []byte // what the guest may address; its length is the memory's size
@@ -27,6 +30,9 @@ type image struct {
 	bytes []byte // read only
 
 	fd int // mapped only: the file that slots map
+
+	summed sync.Once
+	digest [8]byte // see sum
 
 	mu      sync.Mutex
 	idle    []*memory // mapped only: slots that hold the image's bytes
@@ -45,12 +51,16 @@ type memories interface {
 	// clone returns a copy of a memory that began as an image. Clones of one memory
 	// may be made at once.
 	clone(*memory) (*memory, error)
+	// rest writes down what a memory that began as an image has changed of it.
+	rest(*memory) []byte
 	// grow makes a memory n bytes long.
 	grow(m *memory, n int) error
 	// release takes a memory back.
 	release(*memory)
 	// drop gives an image up; memories that began as it may be in use still.
 	drop(*image)
+	// capacity is about how many memories of an image of n bytes there is room for.
+	capacity(n int) int
 	// close gives everything up as soon as the last memory is released.
 	close()
 	// String names the way, for people.
@@ -78,6 +88,10 @@ func (copied) grow(m *memory, n int) error {
 	m.buf = append(make([]byte, 0, n), m.buf...)[:n]
 	return nil
 }
+
+func (copied) rest(m *memory) []byte { return rest(m, []run{{0, len(m.buf)}}) }
+
+func (copied) capacity(n int) int { return 1 << 30 / max(n, 1) }
 
 func (copied) release(m *memory) { m.buf = nil }
 func (copied) drop(*image)       {}

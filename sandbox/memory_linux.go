@@ -46,9 +46,6 @@ type mapped struct {
 	closed bool
 }
 
-// A run is a range of bytes of a memory, whole pages long.
-type run struct{ start, end int }
-
 // newMapped returns the fast way, or why this machine does not have it.
 func newMapped(most int) (memories, error) {
 	if os.Getpagesize() != osPage {
@@ -345,15 +342,28 @@ func (p *mapped) clone(m *memory) (*memory, error) {
 		}
 	}
 	var found [1024]run
-	runs, ok := p.scan(m.buf, found[:0])
-	if !ok {
-		runs = m.differing(found[:0])
-	}
-	for _, r := range runs {
+	for _, r := range p.dirty(m, found[:0]) {
 		copy(c.buf[r.start:r.end], m.buf[r.start:r.end])
 	}
 	return c, nil
 }
+
+func (p *mapped) rest(m *memory) []byte {
+	var found [1024]run
+	return rest(m, p.dirty(m, found[:0]))
+}
+
+// dirty finds the pages that a memory no longer shares with its image.
+func (p *mapped) dirty(m *memory, found []run) []run {
+	runs, ok := p.scan(m.buf, found)
+	if !ok {
+		runs = m.differing(found)
+	}
+	return runs
+}
+
+// capacity is what the kernel's bound on mappings allows: a memory that grew has two.
+func (p *mapped) capacity(int) int { return p.most }
 
 // differing compares a memory with its image, page by page: slow, but needs no help.
 func (m *memory) differing(runs []run) []run {
