@@ -147,12 +147,17 @@ func (l *loaded) close() error {
 	return l.program.Close()
 }
 
-// start makes a world; where the runtime has no room for it, idle ones give way.
+// start makes a world from its beginning.
 func (g *Gateway) start(ctx context.Context, l *loaded, w World) (Instance, error) {
-	inst, err := l.start(ctx, w)
+	return g.making(func() (Instance, error) { return l.start(ctx, w) })
+}
+
+// making makes a world; where the runtime has no room for it, idle ones give way.
+func (g *Gateway) making(make func() (Instance, error)) (Instance, error) {
+	inst, err := make()
 	if errors.Is(err, astra.ErrFull) {
 		g.live.rest()
-		inst, err = l.start(ctx, w)
+		inst, err = make()
 	}
 	return inst, err
 }

@@ -262,7 +262,7 @@ func mayPass(err error, l *loaded) bool {
 	return !differs && l.runtime.Pure()
 }
 
-// rebuild starts a world anew and plays the steps that changed it. What an impure
+// rebuild wakes a world or starts it anew, and plays the steps that changed it since. What an impure
 // runtime answered is in the log and is not asked again: its world is told.
 func (g *Gateway) rebuild(ctx context.Context, e *episode, from *loaded, steps []astra.Step) (Instance, error) {
 	if !from.runtime.Pure() {
@@ -272,11 +272,17 @@ func (g *Gateway) rebuild(ctx context.Context, e *episode, from *loaded, steps [
 		}
 		return g.world(ctx, e, from, past)
 	}
-	inst, err := g.world(ctx, e, from, nil)
-	if err != nil {
-		return nil, err
+	inst, done := g.resume(ctx, e, from, len(steps))
+	if inst == nil {
+		var err error
+		if inst, err = g.world(ctx, e, from, nil); err != nil {
+			return nil, err
+		}
+		if len(steps) > 0 {
+			g.count.replayed.Add(1)
+		}
 	}
-	for _, s := range steps {
+	for _, s := range steps[done:] {
 		if err := g.again(ctx, e, from, inst, s); err != nil {
 			inst.Close()
 			return nil, err

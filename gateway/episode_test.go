@@ -91,29 +91,6 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
-// Episodes beyond MaxLive leave memory and come back by replay.
-func TestEviction(t *testing.T) {
-	h := newHouse(t, &gateway.Options{MaxLive: 2})
-	var ids []astra.EpisodeID
-	for range 6 {
-		ids = append(ids, h.mustOpen("read").Episode)
-	}
-	for round := range 3 {
-		for i, id := range ids {
-			step, err := h.deposit(id, i)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if want := fmt.Sprintf(`{"account":"ada","balance":%d}`, 100+i*(round+1)); string(step.Result.Value) != want {
-				t.Errorf("episode %d, round %d: %s, want %s", i, round, step.Result.Value, want)
-			}
-		}
-	}
-	if live := h.Stats().Live; live > 2 {
-		t.Errorf("%d episodes in memory, want at most 2", live)
-	}
-}
-
 // Large records leave memory, too, and the idle ones alone are counted.
 func TestEvictionBySize(t *testing.T) {
 	h := newHouse(t, &gateway.Options{MaxBytes: 20_000})

@@ -35,8 +35,8 @@ type Options struct {
 	TTL      time.Duration    // of an open episode; default DefaultTTL
 	KeyGrace time.Duration    // how long an ended episode's key still answers "over"; default DefaultKeyGrace
 	MaxOpen  int              // open episodes; default DefaultMaxOpen
-	MaxLive  int              // episodes kept in memory; default DefaultMaxLive
-	MaxBytes int64            // of their records; default DefaultMaxBytes
+	MaxLive  int              // worlds of idle episodes; those beyond are put away; default DefaultMaxLive
+	MaxBytes int64            // of idle episodes' records and worlds put away; default DefaultMaxBytes
 	Now      func() time.Time // default time.Now
 	Logger   *slog.Logger     // default discards
 }
@@ -96,7 +96,7 @@ func New(ctx context.Context, st Store, judge Judge, rts []Runtime, opts *Option
 		return nil, err
 	}
 	g.gold = newGoldCache(g)
-	g.live = newLiveSet(g.opts.MaxLive, g.opts.MaxBytes)
+	g.live = newLiveSet(g.opts.MaxLive, g.opts.MaxBytes, g.forget)
 	if err := g.loadStored(ctx); err != nil {
 		return nil, err
 	}
@@ -130,15 +130,20 @@ func (g *Gateway) Close() error {
 
 // Stats is what the metrics show.
 type Stats struct {
-	Arenas, Open, Live                     int
+	Arenas, Open                           int
+	Live                                   int    // worlds of idle episodes that are not put away
+	Known                                  int    // episodes in memory
 	Opened, Calls, Failed, Scored, Invalid uint64 // since the start
+	Resumed, Replayed                      uint64 // worlds made again: from a snapshot, from the log alone
 }
 
-type counters struct{ opened, calls, failed, scored, invalid atomic.Uint64 }
+type counters struct{ opened, calls, failed, scored, invalid, resumed, replayed atomic.Uint64 }
 
 // Stats returns counters.
 func (g *Gateway) Stats() Stats {
-	return Stats{Arenas: g.arenas.len(), Open: g.open.len(), Live: g.live.len(),
+	live, known := g.live.counts()
+	return Stats{Arenas: g.arenas.len(), Open: g.open.len(), Live: live, Known: known,
+		Resumed: g.count.resumed.Load(), Replayed: g.count.replayed.Load(),
 		Opened: g.count.opened.Load(), Calls: g.count.calls.Load(), Failed: g.count.failed.Load(),
 		Scored: g.count.scored.Load(), Invalid: g.count.invalid.Load()}
 }

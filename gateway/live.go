@@ -31,11 +31,15 @@ type episode struct {
 	task  *astra.Task               // nil in free play
 	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
 
-	size     int64 // bytes of the record, about
-	breached bool  // a call went beyond a limit, so the next may, too
+	rested   map[astra.Digest]snapshot // of worlds that were put away
+	awake    *list.Element             // in liveSet.awake, when idle with instances
+	size     int64                     // bytes of the record and of rested, about
+	stored   int                       // the step of the snapshot in the store, 0: none
+	breached bool                      // a call went beyond a limit, so the next may, too
 }
 
-// drop releases the instances; the next use rebuilds them from the log.
+// drop releases the instances; the next use rebuilds them from the log, or from where they
+// were put away.
 func (e *episode) drop() {
 	for d, inst := range e.insts {
 		inst.Close()
@@ -50,21 +54,25 @@ func (e *episode) dropOne(d astra.Digest) {
 	}
 }
 
-// A liveSet holds the episodes in memory: when all are idle, at most max of them and
-// maxBytes of their records, which agents make as large as limits and budget let them.
+// A liveSet holds the episodes in memory. Of the idle ones, least recently used first,
+// those beyond max instances are put away, and those beyond maxBytes forgotten: records and
+// worlds at rest, which agents make as large as limits and budget let them.
 type liveSet struct {
 	max      int
 	maxBytes int64
+	forgets  func(*episode) // is called for each, alone, before it leaves memory
 
 	mu     sync.Mutex
 	byID   map[astra.EpisodeID]*episode
-	idle   *list.List // of *episode, least recently used first
+	idle   *list.List // of *episode, least recently used first; but those that hold something
+	awake  *list.List // those of them with instances
+	insts  int        // instances of the awake ones
 	bytes  int64      // of the idle ones
 	closed bool
 }
 
-func newLiveSet(max int, maxBytes int64) *liveSet {
-	return &liveSet{max: max, maxBytes: maxBytes, byID: map[astra.EpisodeID]*episode{}, idle: list.New()}
+func newLiveSet(max int, maxBytes int64, forgets func(*episode)) *liveSet {
+	return &liveSet{max: max, maxBytes: maxBytes, forgets: forgets, byID: map[astra.EpisodeID]*episode{}, idle: list.New(), awake: list.New()}
 }
 
 // acquire returns the episode for the caller alone; it must be released. If more than
@@ -117,6 +125,24 @@ func (s *liveSet) wake(e *episode) {
 		e.place = nil
 		s.bytes -= e.size
 	}
+	if e.awake != nil {
+		s.awake.Remove(e.awake)
+		e.awake = nil
+		s.insts -= len(e.insts)
+	}
+}
+
+// settle makes an episode that nobody works on an idle one.
+func (s *liveSet) settle(e *episode) {
+	if e.holds() {
+		return
+	}
+	e.place = s.idle.PushBack(e)
+	s.bytes += e.size
+	if len(e.insts) > 0 {
+		e.awake = s.awake.PushBack(e)
+		s.insts += len(e.insts)
+	}
 }
 
 // release gives the episode back; forget takes it out of memory once nobody waits.
@@ -127,22 +153,61 @@ func (s *liveSet) release(e *episode, forget bool) {
 
 func (s *liveSet) unref(e *episode, forget bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	e.refs--
-	if e.refs > 0 {
-		return
-	}
-	if forget || s.closed {
+	switch {
+	case e.refs > 0:
+	case forget || s.closed:
 		s.remove(e)
-		return
+	default:
+		s.settle(e)
 	}
-	e.place = s.idle.PushBack(e)
-	s.bytes += e.size
-	for s.idle.Len() > 0 && (len(s.byID) > s.max || s.bytes > s.maxBytes) {
-		old := s.idle.Front().Value.(*episode)
-		s.wake(old)
-		s.remove(old)
+	s.mu.Unlock()
+	s.shrink(s.max)
+}
+
+// shrink puts away and forgets what is too much. An episode that it works on is held like
+// any other, so that neither the set nor other episodes wait.
+func (s *liveSet) shrink(max int) {
+	for {
+		e, forget := s.tooMuch(max)
+		if e == nil {
+			return
+		}
+		if forget {
+			s.forgets(e)
+		} else {
+			e.rest()
+		}
+		e.busy.Release(1)
+		s.mu.Lock()
+		e.refs--
+		switch {
+		case e.refs > 0: // somebody wants it after all
+		case forget || s.closed:
+			s.remove(e)
+		default:
+			s.settle(e)
+		}
+		s.mu.Unlock()
 	}
+}
+
+// tooMuch takes hold of an idle episode that is to be put away or forgotten, if any is.
+func (s *liveSet) tooMuch(max int) (e *episode, forget bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.bytes > s.maxBytes && s.idle.Len() > 0:
+		e, forget = s.idle.Front().Value.(*episode), true
+	case s.insts > max:
+		e = s.awake.Front().Value.(*episode)
+	default:
+		return nil, false
+	}
+	s.wake(e)
+	e.refs++
+	e.busy.TryAcquire(1) // nobody held it
+	return e, forget
 }
 
 // remove is called for an episode that nobody holds, so its fields are ours.
@@ -151,21 +216,14 @@ func (s *liveSet) remove(e *episode) {
 	e.drop()
 }
 
-// rest releases the idle episodes.
-func (s *liveSet) rest() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.idle.Len() > 0 {
-		e := s.idle.Front().Value.(*episode)
-		s.wake(e)
-		s.remove(e)
-	}
-}
+// rest puts away all idle episodes.
+func (s *liveSet) rest() { s.shrink(0) }
 
-func (s *liveSet) len() int {
+// counts tells how many worlds of idle episodes are not put away, and how many episodes are in memory.
+func (s *liveSet) counts() (live, episodes int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.byID)
+	return s.insts, len(s.byID)
 }
 
 // close lets nobody in, waits for those who work, and releases every instance.
@@ -181,6 +239,7 @@ func (s *liveSet) close() {
 	s.mu.Unlock()
 	for _, e := range all {
 		if e.busy.Acquire(context.Background(), 1) == nil {
+			s.forgets(e)
 			s.release(e, true)
 		}
 	}
@@ -206,7 +265,11 @@ func (g *Gateway) hold(ctx context.Context, id astra.EpisodeID, waiting int, f f
 			e.drop()
 		}
 	}()
+	known := e.rec != nil
 	if err = g.read(ctx, e); err == nil {
+		if !known {
+			g.recall(ctx, e)
+		}
 		err = f(e)
 	}
 	returned = true
@@ -223,6 +286,9 @@ func (g *Gateway) read(ctx context.Context, e *episode) (err error) {
 		return err
 	}
 	e.size = 0
+	for _, s := range e.rested {
+		e.size += int64(len(s.world))
+	}
 	for _, s := range e.rec.Steps {
 		e.size += stepSize(&s)
 	}
@@ -285,5 +351,6 @@ func (g *Gateway) append(ctx context.Context, e *episode, sync Sync, events ...a
 // over lets go of what only an open episode needs.
 func (g *Gateway) over(e *episode) {
 	e.drop()
+	e.rested = nil
 	g.open.end(e.id, e.rec.KeyHash, g.opts.Now())
 }

@@ -78,6 +78,12 @@ type Rester interface {
 	Rest() ([]byte, error)
 }
 
+// A Holder is an Instance that may hold what its log cannot bring back, such as a session
+// that a server remembers it by. While it does, its episode stays in memory.
+type Holder interface {
+	Holds() bool
+}
+
 // A Resumer is a Program whose worlds are Resters. What Rest did not return, for the same
 // arena and runtime, in this process or another, is refused: a snapshot is a cache, and
 // whoever cannot use it plays the log.
@@ -111,6 +117,11 @@ type Store interface {
 	ByKey(ctx context.Context, keyHash string) (astra.EpisodeID, error)
 	// Open lists the episodes that are neither scored nor ended, oldest first.
 	Open(ctx context.Context) iter.Seq2[astra.EpisodeID, error]
+	// PutSnapshot keeps a world of an open episode instead of an earlier one. It is a
+	// cache: a crash may lose it, and the end of the episode deletes it.
+	PutSnapshot(ctx context.Context, id astra.EpisodeID, s StoredSnapshot) error
+	// Snapshot returns what was kept last; nil if there is none.
+	Snapshot(ctx context.Context, id astra.EpisodeID) (*StoredSnapshot, error)
 	// List returns a page of episodes, newest first.
 	List(ctx context.Context, q astra.Query) (astra.Page, error)
 }

@@ -64,7 +64,10 @@ type statsCollector struct{ eps Episodes }
 var (
 	arenasDesc  = prometheus.NewDesc("astra_arenas", "Arenas that are served.", nil, nil)
 	openDesc    = prometheus.NewDesc("astra_episodes_open", "Episodes that are open.", nil, nil)
-	liveDesc    = prometheus.NewDesc("astra_episodes_live", "Open episodes with an instance in memory.", nil, nil)
+	liveDesc    = prometheus.NewDesc("astra_worlds_live", "Worlds of idle episodes that are not put away.", nil, nil)
+	knownDesc   = prometheus.NewDesc("astra_episodes_in_memory", "Episodes whose record is in memory.", nil, nil)
+	resumedDesc = prometheus.NewDesc("astra_worlds_resumed_total", "Worlds made again from a snapshot.", nil, nil)
+	playedDesc  = prometheus.NewDesc("astra_worlds_replayed_total", "Worlds made again by playing the whole log.", nil, nil)
 	openedDesc  = prometheus.NewDesc("astra_episodes_opened_total", "Episodes opened since the start.", nil, nil)
 	scoredDesc  = prometheus.NewDesc("astra_episodes_scored_total", "Episodes scored since the start.", nil, nil)
 	invalidDesc = prometheus.NewDesc("astra_episodes_invalid_total", "Episodes that ended invalid since the start.", nil, nil)
@@ -74,7 +77,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (s statsCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{arenasDesc, openDesc, liveDesc, openedDesc, scoredDesc, invalidDesc, callsDesc, failedDesc} {
+	for _, d := range []*prometheus.Desc{arenasDesc, openDesc, liveDesc, knownDesc, resumedDesc, playedDesc, openedDesc, scoredDesc, invalidDesc, callsDesc, failedDesc} {
 		ch <- d
 	}
 }
@@ -91,6 +94,9 @@ func (s statsCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(arenasDesc, st.Arenas)
 	gauge(openDesc, st.Open)
 	gauge(liveDesc, st.Live)
+	gauge(knownDesc, st.Known)
+	count(resumedDesc, st.Resumed)
+	count(playedDesc, st.Replayed)
 	count(openedDesc, st.Opened)
 	count(scoredDesc, st.Scored)
 	count(invalidDesc, st.Invalid)

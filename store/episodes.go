@@ -77,6 +77,7 @@ func (b *batch) append(id astra.EpisodeID, events []astra.Event, records [][]byt
 	}
 	if h.over() && (before.Events == 0 || !before.over()) {
 		b.delete(openPrefix + place(h.Summary.OpenedAt, id))
+		b.dropSnapshot(id)
 	}
 	b.put(headKey(id), record)
 	b.s.heads.put(id, &h)

@@ -1,0 +1,114 @@
+package gateway
+
+import (
+	"context"
+
+	"github.com/astra-arenas/astra"
+)
+
+// A snapshot is a world that was put away after a step. It is a cache of the log up to
+// there: whoever cannot use it plays the log.
+type snapshot struct {
+	step  int
+	world []byte
+}
+
+// A StoredSnapshot is what the store keeps of an episode's own world, so that a long log
+// need not be played whole after it left memory.
+type StoredSnapshot struct {
+	Arena   astra.Digest `json:"arena"`
+	Runtime string       `json:"runtime"` // digest
+	Step    int          `json:"step"`
+	World   []byte       `json:"world"`
+}
+
+// longLog is how many steps make it worth writing a world down when its episode leaves
+// memory. Playing one takes some 7 µs; writing and reading a snapshot takes what some
+// sixty do, and disk.
+const longLog = 64
+
+// holds reports whether an instance must stay as it is.
+func (e *episode) holds() bool {
+	for _, inst := range e.insts {
+		if h, ok := inst.(Holder); ok && h.Holds() {
+			return true
+		}
+	}
+	return false
+}
+
+// rest puts the instances away. One that cannot be put away is dropped: its log makes it
+// again.
+func (e *episode) rest() {
+	for d, inst := range e.insts {
+		if r, ok := inst.(Rester); ok {
+			if world, err := r.Rest(); err == nil {
+				e.keep(d, snapshot{len(e.rec.Steps), world})
+			}
+		}
+		e.dropOne(d)
+	}
+}
+
+func (e *episode) keep(d astra.Digest, s snapshot) {
+	if e.rested == nil {
+		e.rested = map[astra.Digest]snapshot{}
+	}
+	e.size += int64(len(s.world) - len(e.rested[d].world))
+	e.rested[d] = s
+}
+
+// resume wakes a world that was put away after at most so many steps, and tells after how
+// many; nil if there is none.
+func (g *Gateway) resume(ctx context.Context, e *episode, from *loaded, steps int) (Instance, int) {
+	s, ok := e.rested[from.Digest]
+	if !ok || s.step > steps {
+		return nil, 0
+	}
+	p, err := from.load(ctx)
+	if err != nil {
+		return nil, 0
+	}
+	r, ok := p.(Resumer)
+	if !ok {
+		return nil, 0
+	}
+	inst, err := g.making(func() (Instance, error) { return r.Resume(ctx, s.world) })
+	if err != nil {
+		g.opts.Logger.WarnContext(ctx, "world not woken from its snapshot", "episode", e.id, "step", s.step, "reason", err)
+		return nil, 0
+	}
+	g.count.resumed.Add(1)
+	return inst, s.step
+}
+
+// forget writes down the world of a long episode that leaves memory.
+func (g *Gateway) forget(e *episode) {
+	if e.rec == nil || e.rec.Over() || len(e.rec.Steps)-e.stored < longLog {
+		return
+	}
+	e.rest()
+	s, ok := e.rested[e.rec.Digest]
+	if !ok || s.step-e.stored < longLog {
+		return
+	}
+	kept := StoredSnapshot{Arena: e.rec.Digest, Runtime: e.rec.Runtime, Step: s.step, World: s.world}
+	if err := g.store.PutSnapshot(context.Background(), e.id, kept); err != nil {
+		g.opts.Logger.Warn("snapshot not kept", "episode", e.id, "step", s.step, "reason", err)
+	}
+}
+
+// recall reads the world of a long episode that comes into memory.
+func (g *Gateway) recall(ctx context.Context, e *episode) {
+	if e.rec.Over() || len(e.rec.Steps) < longLog || g.bind(e) != nil || !e.arena.runtime.Pure() {
+		return
+	}
+	s, err := g.store.Snapshot(ctx, e.id)
+	switch {
+	case err != nil:
+		g.opts.Logger.WarnContext(ctx, "snapshot not read", "episode", e.id, "reason", err)
+	case s != nil && s.Arena == e.rec.Digest && s.Runtime == e.arena.runtime.Digest() && s.Step <= len(e.rec.Steps):
+		e.keep(s.Arena, snapshot{s.Step, s.World})
+		e.stored = s.Step
+	}
+}
