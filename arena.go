@@ -36,6 +36,8 @@ type Arena struct {
 	Entry       string    // path of the implementation inside the bundle
 	Class       string    // Python: the class whose methods are the tools; "" means functions
 	Setup       string    // Python: the method of Class that takes the scenario; "" means setup, if there is one
+	Match       Match     // which calls share a recorded answer; "" where nothing is recorded
+	Upstreams   []string  // Upstream: aliases, which the operator maps to servers
 	Now         time.Time // the clock of every episode whose task sets none; UTC
 	Limits      Limits
 	Failures    *FailurePlan // of episodes whose task and opener say nothing; nil: none
@@ -74,6 +76,8 @@ type Tool struct {
 	Output      json.RawMessage `json:"output,omitempty"` // JSON Schema of the result, or nil
 	Annotations Annotations     `json:"annotations"`
 	Derived     bool            `json:"-"` // Input is what the code's signature says; a runtime tells
+	Upstream    string          `json:"-"` // alias of the server that has it
+	Original    string          `json:"-"` // what that server calls it
 
 	in, out *Schema // compiled at load
 	depth   int     // the arena's Limits.Depth

@@ -95,7 +95,7 @@ func (c *Cassette) read(line []byte) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
-		return fmt.Errorf("%w: record it again with `astra record`", err)
+		return fmt.Errorf("%s: record it again with `astra record`", shorten(err.Error()))
 	}
 	if (r.Result.Value == nil) == (r.Result.Error == "") {
 		return errors.New("the result is neither a value nor an error: record it again with `astra record`")

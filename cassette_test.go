@@ -78,3 +78,22 @@ func TestCassetteRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What reached no tool is no part of a recording, nor of the keys of what comes after it.
+func TestRecordings(t *testing.T) {
+	step := func(args string, r astra.Result) astra.Step {
+		return astra.Step{Tool: "add", Args: json.RawMessage(args), Result: r}
+	}
+	one := astra.Result{Value: json.RawMessage("1")}
+	want := recordings(astra.MatchEpisode, `{"total":1}`, `{"n":1}`, `{"n":2}`)
+	got := astra.MatchEpisode.Recordings(json.RawMessage(`{"total":1}`), []astra.Step{
+		step(`{"n":1}`, one),
+		step(`{"n":"x"}`, astra.Failed(astra.FaultAgent, "n must be a number")),
+		step(`{"n":3}`, astra.Failed(astra.FaultTool, astra.UnknownCall)),
+		step(`{"n":4}`, astra.Result{Error: "too large", Fault: astra.FaultTool, Breach: true}),
+		step(`{"n":2}`, astra.Failed(astra.FaultTool, "no such thing")),
+	})
+	if len(got) != 2 || got[0].Key != want[0].Key || got[1].Key != want[1].Key || got[1].Result.Error != "no such thing" {
+		t.Errorf("Recordings = %+v", got)
+	}
+}

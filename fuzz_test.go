@@ -46,6 +46,7 @@ func mustBeRefusal(t *testing.T, err error) {
 func FuzzManifest(f *testing.F) {
 	f.Add(inventoryYAML)
 	f.Add("name: a\nversion: '1'\ntools: [{name: a, description: b, input: {type: object, $ref: '#'}}]\n")
+	f.Add(mirroredYAML)
 	f.Add("a: &a [*a]\n? [b]\n: c\n--- !!x\n<<: {}\n")
 	f.Fuzz(func(t *testing.T, yaml string) {
 		a, err := loadFiles("arena.yaml", yaml, "tools.js", "", "tools.py", "", "tools.wasm", "")
@@ -166,4 +167,36 @@ func FuzzSame(f *testing.F) {
 			t.Fatalf("%q and %q are the same only with their case", a, b)
 		}
 	})
+}
+
+// A cassette that is read is read again from what it writes, with the same answers.
+func FuzzReadCassette(f *testing.F) {
+	f.Add(`{"key":"k","tool":"t","args":{"a":1},"result":{"value":[1,"é"]}}` + "\n\n" + `{"key":"l","tool":"t","args":{},"result":{"error":"no","fault":"tool"}}`)
+	f.Add(`{"key":"","result":{"value":null}}`)
+	f.Add("{\"key\":\"\xff\",\"args\":null,\"result\":{\"value\": 1e999 }}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := cassetteOf(text)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), astra.CassetteFile+":") || len(err.Error()) > 3000 {
+				t.Fatalf("a refusal without its place, or a long one: %.300q", err)
+			}
+			return
+		}
+		again, err := c.Bytes()
+		if err != nil {
+			t.Fatalf("what was read cannot be written: %v", err)
+		}
+		d, err := cassetteOf(string(again))
+		if err != nil || d.Len() != c.Len() {
+			t.Fatalf("read again: %v, %d entries of %d", err, d.Len(), c.Len())
+		}
+	})
+}
+
+func cassetteOf(text string) (*astra.Cassette, error) {
+	b, err := astra.NewBundle([]astra.File{{Path: astra.CassetteFile, Data: []byte(text)}})
+	if err != nil {
+		return nil, err
+	}
+	return astra.ReadCassette(b)
 }

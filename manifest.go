@@ -39,21 +39,25 @@ const (
 
 // A manifest is arena.yaml as written.
 type manifest struct {
-	Name        string          `json:"name"`
-	Version     string          `json:"version"`
-	Title       string          `json:"title"`
-	Description string          `json:"description"`
-	Domain      string          `json:"domain"`
-	License     string          `json:"license"`
-	Runtime     RuntimeKind     `json:"runtime"`
-	Entry       *string         `json:"entry"`
-	Class       string          `json:"class"`
-	Setup       string          `json:"setup"`
-	Now         *time.Time      `json:"now"`
-	Limits      manifestLimits  `json:"limits"`
-	Failures    *FailurePlan    `json:"failures"`
-	Tools       []manifestTool  `json:"tools"`
-	Provenance  json.RawMessage `json:"provenance"`
+	Name        string      `json:"name"`
+	Version     string      `json:"version"`
+	Title       string      `json:"title"`
+	Description string      `json:"description"`
+	Domain      string      `json:"domain"`
+	License     string      `json:"license"`
+	Runtime     RuntimeKind `json:"runtime"`
+	Entry       *string     `json:"entry"`
+	Class       string      `json:"class"`
+	Setup       string      `json:"setup"`
+	Match       Match       `json:"match"`
+	Upstreams   []struct {
+		Alias string `json:"alias"`
+	} `json:"upstreams"`
+	Now        *time.Time      `json:"now"`
+	Limits     manifestLimits  `json:"limits"`
+	Failures   *FailurePlan    `json:"failures"`
+	Tools      []manifestTool  `json:"tools"`
+	Provenance json.RawMessage `json:"provenance"`
 }
 
 type manifestLimits struct {
@@ -69,6 +73,8 @@ type manifestTool struct {
 	Name        string          `json:"name"`
 	Title       string          `json:"title"`
 	Description string          `json:"description"`
+	Upstream    string          `json:"upstream"`
+	Original    string          `json:"original"`
 	Input       json.RawMessage `json:"input"`
 	Output      json.RawMessage `json:"output"`
 	Annotations struct {
@@ -109,6 +115,8 @@ func readManifest(bad *refusals, a *Arena, b []byte) {
 	r := &manifestReader{filler: f, root: root, a: a, patterns: newPatterns()}
 	r.identity(&m)
 	r.runtime(&m)
+	r.match(&m)
+	r.upstreams(&m)
 	r.limits(&m.Limits)
 	r.failures(m.Failures)
 	r.tools(m.Tools)
@@ -292,7 +300,70 @@ func (r *manifestReader) tool(m *manifestTool, at *value, path string) Tool {
 		}
 	}
 	t.Annotations = r.annotations(m, at, path)
+	r.mirrored(&t, m, at, path)
 	return t
+}
+
+// match reads which calls share an answer on the cassette.
+func (r *manifestReader) match(m *manifest) {
+	a := r.a
+	a.Match = m.Match
+	switch recorded := a.Runtime == Upstream || a.Runtime == Emulated; {
+	case recorded && m.Match == "":
+		a.Match = MatchEpisode
+	case !recorded && m.Match != "":
+		r.refuse(r.at("match"), "match", "leave it out", "%s needs no cassette: its tools are run again", a.Runtime)
+	case recorded && m.Match != MatchEpisode && m.Match != MatchCall:
+		r.refuse(r.at("match"), "match", "write episode, or call if the tools only read", "%s is no way to match calls", clip(string(m.Match)))
+	}
+}
+
+// upstreams reads the names of the servers. A bundle only names them: what they are, and
+// whether there is one at all, is the operator's to say.
+func (r *manifestReader) upstreams(m *manifest) {
+	for i, u := range m.Upstreams {
+		at, path := r.at("upstreams", strconv.Itoa(i)), fmt.Sprintf("upstreams[%d].alias", i)
+		switch {
+		case !arenaName.MatchString(u.Alias):
+			r.refuse(at, path, "use a-z, 0-9 and - after a letter, at most 64 in all", "%s is no alias", clip(u.Alias))
+		case slices.Contains(r.a.Upstreams, u.Alias):
+			r.refuse(at, path, "keep one", "the upstream %s comes twice", u.Alias)
+		}
+		r.a.Upstreams = append(r.a.Upstreams, u.Alias)
+	}
+	switch {
+	case r.a.Runtime != Upstream && m.Upstreams != nil:
+		r.refuse(r.at("upstreams"), "upstreams", "leave it out, or write runtime: upstream", "%s asks no upstream", r.a.Runtime)
+	case r.a.Runtime == Upstream && len(m.Upstreams) == 0:
+		r.refuse(r.at("upstreams"), "upstreams", "name the servers, such as [{alias: search}]", "it names none")
+	}
+}
+
+// mirrored reads which tool of which server a tool stands for.
+func (r *manifestReader) mirrored(t *Tool, m *manifestTool, at *value, path string) {
+	if r.a.Runtime != Upstream {
+		if m.Upstream+m.Original != "" {
+			r.refuse(at, path+".upstream", "leave it and original out, or write runtime: upstream", "%s asks no upstream", r.a.Runtime)
+		}
+		return
+	}
+	if t.Upstream, t.Original = m.Upstream, m.Original; t.Original == "" {
+		t.Original = t.Name
+	}
+	if t.Upstream == "" && len(r.a.Upstreams) == 1 {
+		t.Upstream = r.a.Upstreams[0]
+	}
+	if !slices.Contains(r.a.Upstreams, t.Upstream) {
+		r.refuse(line(at, "upstream"), path+".upstream", "write one of: "+strings.Join(r.a.Upstreams, ", "), "%s is not among the upstreams", clip(t.Upstream))
+	}
+	if len(t.Original) > maxTitle {
+		r.refuse(line(at, "original"), path+".original", "check it", "%d bytes; it may have %d", len(t.Original), maxTitle)
+	}
+	for _, other := range r.a.Tools {
+		if other.Upstream == t.Upstream && other.Original == t.Original && other.Name != t.Name {
+			r.refuse(line(at, "original"), path+".original", "keep one", "it is mirrored by the tool %s already", other.Name)
+		}
+	}
 }
 
 // line finds a key of a value for its line, or takes the value's own.
@@ -323,6 +394,14 @@ func (r *manifestReader) annotations(m *manifestTool, at *value, path string) An
 		r.refuse(line(at, "annotations"), path+".annotations", "take one back", "read_only and destructive contradict each other")
 	}
 	return a
+}
+
+// ToolNameError says why a name cannot be a tool's, and what to do; nil if it can.
+func ToolNameError(name string) error {
+	if why, fix := refuseToolName(name); why != "" {
+		return errors.New(why + "; " + fix)
+	}
+	return nil
 }
 
 // refuseToolName says why a name cannot be a tool's, and what to do; "" if it can.

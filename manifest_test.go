@@ -23,7 +23,7 @@ func TestManifestRefused(t *testing.T) {
 		"empty":               {inventoryYAML, "# nothing\n", `arena.yaml: it is empty`},
 		"duplicate key":       {"version: 1.0.0", "version: 1.0.0\nname: other", `arena.yaml:3: the key "name" comes twice; keep one`},
 		"duplicate key below": {"fuel: 500000000", "fuel: 5, fuel: 6", `arena.yaml:10: the key "fuel" comes twice`},
-		"unknown key":         {"domain: logistics", "klass: a", `arena.yaml:5: unknown key "klass"; known here: name, version, title, description, domain, license, runtime, entry, class, setup, now, limits, failures, tools, provenance`},
+		"unknown key":         {"domain: logistics", "klass: a", `arena.yaml:5: unknown key "klass"; known here: name, version, title, description, domain, license, runtime, entry, class, setup, match, upstreams, now, limits, failures, tools, provenance`},
 		"class":               {"domain: logistics", "class: Shop", "arena.yaml:5: class: javascript has no classes; python has; leave it out"},
 		"unknown key below":   {"fuel: 500000000", "fule: 5", `arena.yaml:10: limits: unknown key "fule"; known here: memory, fuel, wall, result, log, depth`},
 		"unknown tool key":    {"    title: Find an item", "    titel: Find an item", `arena.yaml:13: tools[0]: unknown key "titel"`},
@@ -41,6 +41,15 @@ func TestManifestRefused(t *testing.T) {
 		"entry":               {"entry: tools.js", "entry: ../tools.js", `arena.yaml:8: entry: there is no "../tools.js" in the bundle`},
 		"default entry":       {"runtime: javascript\nentry: tools.js", "runtime: python", `arena.yaml:1: entry: there is no "tools.py" in the bundle`},
 		"entry of upstream":   {"runtime: javascript", "runtime: upstream", `arena.yaml:8: entry: upstream runs no file of the bundle; leave it out`},
+		"no upstreams":        {"runtime: javascript\nentry: tools.js", "runtime: upstream", `arena.yaml:1: upstreams: it names none; name the servers, such as [{alias: search}]`},
+		"upstream twice":      {"runtime: javascript\nentry: tools.js", "runtime: upstream\nupstreams: [{alias: a}, {alias: a}]", `arena.yaml:8: upstreams[1].alias: the upstream a comes twice`},
+		"upstream's alias":    {"runtime: javascript\nentry: tools.js", "runtime: upstream\nupstreams: [{alias: 'http://a'}]", `arena.yaml:8: upstreams[0].alias: "http://a" is no alias; use a-z`},
+		"upstream's command":  {"runtime: javascript\nentry: tools.js", "runtime: upstream\nupstreams: [{alias: a, command: [sh]}]", `arena.yaml:8: upstreams[0]: unknown key "command"; known here: alias`},
+		"which upstream":      {"runtime: javascript\nentry: tools.js", "runtime: upstream\nupstreams: [{alias: a}, {alias: b}]", `arena.yaml:12: tools[0].upstream: "" is not among the upstreams; write one of: a, b`},
+		"upstreams elsewhere": {"entry: tools.js", "upstreams: [{alias: a}]", `arena.yaml:8: upstreams: javascript asks no upstream; leave it out, or write runtime: upstream`},
+		"original elsewhere":  {"title: Find an item", "original: find-item", `arena.yaml:12: tools[0].upstream: javascript asks no upstream`},
+		"match elsewhere":     {"entry: tools.js", "match: call", `arena.yaml:8: match: javascript needs no cassette: its tools are run again; leave it out`},
+		"match":               {"runtime: javascript\nentry: tools.js", "runtime: upstream\nupstreams: [{alias: a}]\nmatch: tool", `arena.yaml:9: match: "tool" is no way to match calls; write episode, or call`},
 		"now":                 {"now: 2026-03-02T09:00:00Z", "now: 2026-03-02", `arena.yaml:9: now: "2026-03-02" is no time of RFC 3339`},
 		"memory":              {"memory: 64MiB", "memory: 65MiB", `arena.yaml:10: limits.memory: 68157440 is out of range; use 1048576 to 67108864`},
 		"memory unit":         {"memory: 64MiB", "memory: 64MB", `arena.yaml:10: limits.memory: "\"64MB\"" is no size; write a size such as 64MiB`},
@@ -117,7 +126,7 @@ func TestManifestDefaults(t *testing.T) {
 	if err := a.Tool("look").CheckArgs([]byte(`{"a":1}`)); err == nil {
 		t.Error("a tool without an input schema took an argument")
 	}
-	up, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.js": "", "arena.yaml": "name: up\nversion: '1'\nruntime: upstream\nlimits: {wall: 1m, memory: 2097152, result: 1KiB}\nnow: 2026-03-02T10:00:00+01:00\ntools:\n  - {name: look, description: Looks.}\n"}).Load()
+	up, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.js": "", "arena.yaml": "name: up\nversion: '1'\nruntime: upstream\nmatch: call\nupstreams: [{alias: eye}]\nlimits: {wall: 1m, memory: 2097152, result: 1KiB}\nnow: 2026-03-02T10:00:00+01:00\ntools:\n  - {name: look, description: Looks.}\n"}).Load()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +168,36 @@ func TestDerivedInputs(t *testing.T) {
 		_, err := bundleOf(t, map[string]string{"tasks.jsonl": "", "tools.py": "pass", "arena.yaml": strings.Replace(manifest, change[0], change[1], 1)}).Load()
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", change[1], err, want)
+		}
+	}
+}
+
+const mirroredYAML = `name: mirror
+version: 1.0.0
+runtime: upstream
+upstreams: [{alias: left}, {alias: right}]
+tools:
+  - {name: get_sum, description: Adds., upstream: left, original: get-sum}
+  - {name: echo, description: Echoes., upstream: right}
+`
+
+// A mirrored tool keeps what its server calls it, and there is one for each.
+func TestManifestMirrors(t *testing.T) {
+	a, err := loadFiles("arena.yaml", mirroredYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, echo := a.Tool("get_sum"), a.Tool("echo")
+	if sum.Upstream != "left" || sum.Original != "get-sum" || echo.Upstream != "right" || echo.Original != "echo" || a.Match != astra.MatchEpisode {
+		t.Errorf("match %q, tools %+v %+v", a.Match, sum, echo)
+	}
+	for _, test := range []struct{ old, new, want string }{
+		{"upstream: right", "upstream: middle", `arena.yaml:7: tools[1].upstream: "middle" is not among the upstreams; write one of: left, right`},
+		{"upstream: right", "upstream: left, original: get-sum", `arena.yaml:7: tools[1].original: it is mirrored by the tool get_sum already; keep one`},
+		{"get-sum", strings.Repeat("x", 300), `arena.yaml:6: tools[0].original: 300 bytes; it may have 200`},
+	} {
+		if _, err := loadFiles("arena.yaml", strings.Replace(mirroredYAML, test.old, test.new, 1)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %s", test.new, err, test.want)
 		}
 	}
 }

@@ -193,7 +193,7 @@ func (g *Gateway) perform(ctx context.Context, e *episode, from *loaded, tool *a
 			spare.Close()
 		}
 	}()
-	res, err := run(ctx, inst, tool, args)
+	res, err := from.run(ctx, inst, tool, args)
 	if err == nil && !res.Breach {
 		return res, nil
 	}
@@ -218,13 +218,18 @@ func (e *episode) spare(ctx context.Context, from *loaded, inst Instance) Instan
 	return spare
 }
 
-// run is one call in one world: what every play, first or repeated, must do alike.
-func run(ctx context.Context, inst Instance, tool *astra.Tool, args json.RawMessage) (astra.Result, error) {
+// run is one call in one world: what every play, first or repeated, must do alike. A result
+// against its schema is the tool's doing where the bundle has its code; one from outside
+// is a lie that the arena's author could not prevent.
+func (l *loaded) run(ctx context.Context, inst Instance, tool *astra.Tool, args json.RawMessage) (astra.Result, error) {
 	res, err := inst.Call(ctx, tool.Name, args)
 	if err != nil || !res.OK() {
 		return res, err
 	}
 	if err := tool.CheckResult(res.Value); err != nil {
+		if !l.runtime.Pure() {
+			return astra.Result{}, fmt.Errorf("%s answered against its schema: %w", tool.Name, err)
+		}
 		return astra.Result{Error: "the tool broke its own promise: " + err.Error(), Fault: astra.FaultTool, Log: res.Log}, nil
 	}
 	return res, nil
@@ -318,7 +323,7 @@ func (g *Gateway) again(ctx context.Context, e *episode, from *loaded, inst Inst
 	if err != nil || tool == nil || owner != from {
 		return err
 	}
-	res, err := run(ctx, inst, tool, s.Args)
+	res, err := from.run(ctx, inst, tool, s.Args)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func goldStep(ctx context.Context, l *loaded, inst Instance, c astra.GoldCall, v
 	if err := tool.CheckArgs(args); err != nil {
 		return astra.Step{}, fmt.Errorf("%s: %w", c.Tool, err)
 	}
-	res, err := run(ctx, inst, tool, args)
+	res, err := l.run(ctx, inst, tool, args)
 	switch {
 	case err != nil:
 		err = goldTrouble(l, fmt.Errorf("%s: %w", c.Tool, err))

@@ -74,6 +74,24 @@ func TestStoreTroubleAfterImpureCall(t *testing.T) {
 	h.status(id, astra.StatusInvalid, astra.FaultUpstream)
 }
 
+// A result against its schema is a lie of whoever answered: there is no step, and nobody
+// is asked again.
+func TestImpureToolLies(t *testing.T) {
+	rt := newGated()
+	rt.impure = true
+	close(rt.gate)
+	h := newHouseOn(t, nil, rt)
+	id := h.mustOpen("").Episode
+	_, err := h.Call(t.Context(), id, astra.Call{Tool: "misbehave", Args: json.RawMessage(`{"how":"schema"}`)})
+	if se, ok := errors.AsType[*astra.StepError](err); !ok || se.Fault != astra.FaultUpstream || !errors.Is(err, astra.ErrInvalid) {
+		t.Errorf("error = %v, want a StepError of the upstream that ends the episode", err)
+	}
+	h.status(id, astra.StatusInvalid, astra.FaultUpstream)
+	if n := rt.waiting.Load(); n != 1 {
+		t.Errorf("%d calls were made, want one", n)
+	}
+}
+
 // Replay of an impure episode reads the answers from the log: it asks nobody and writes nothing.
 func TestReplayOfImpure(t *testing.T) {
 	rt := newGated()

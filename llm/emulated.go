@@ -80,8 +80,8 @@ type program struct {
 	closed   atomic.Bool
 }
 
-// match says which calls have the same recorded answer.
-func (p *program) match() astra.Match { return astra.MatchEpisode }
+// match says which calls have the same recorded answer: the author's choice.
+func (p *program) match() astra.Match { return p.arena.Match }
 
 // HasState is true: state() is what the memory holds.
 func (p *program) HasState() bool { return true }

@@ -17,7 +17,7 @@ import (
 const maxAsked = 16 << 10
 
 // unknownCall is what an agent is told when nobody can answer.
-const unknownCall = "the recording does not know this call"
+const unknownCall = astra.UnknownCall
 
 // An instance is the world of one episode. It implements gateway.Instance, and like it has
 // one user at a time.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/astra-arenas/astra/mcp/upstream"
 )
 
 // A config is what astra.yaml, the environment and flags set; the later of these wins.
@@ -31,6 +33,8 @@ type config struct {
 	Model    string
 	Emulator emulatorConfig
 	LogLevel slog.Level
+
+	Upstreams map[string]upstream.Target // by alias; variables in them are not looked up yet
 }
 
 // An emulatorConfig says which model answers for the tools of emulated arenas.
@@ -221,7 +225,7 @@ func (a *app) readFile() error {
 	return a.readYAML(path, b)
 }
 
-// readYAML takes a flat mapping. It is read as a tree, because that knows its positions.
+// readYAML takes a mapping. It is read as a tree, because that knows its positions.
 func (a *app) readYAML(path string, b []byte) error {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(b, &doc); err != nil {
@@ -234,14 +238,19 @@ func (a *app) readYAML(path string, b []byte) error {
 	if top.Kind != yaml.MappingNode {
 		return yamlError(path, top, "want keys and values")
 	}
+	return eachPair(path, top, func(key, value *yaml.Node) error { return a.readPair(path, key, value) })
+}
+
+// eachPair calls do for the keys of a mapping, each of which may come once.
+func eachPair(path string, mapping *yaml.Node, do func(key, value *yaml.Node) error) error {
 	seen := map[string]bool{}
-	for i := 0; i < len(top.Content); i += 2 {
-		key, value := top.Content[i], top.Content[i+1]
+	for i := 0; i < len(mapping.Content); i += 2 {
+		key, value := mapping.Content[i], mapping.Content[i+1]
 		if seen[key.Value] {
 			return yamlError(path, key, "%s comes twice", key.Value)
 		}
 		seen[key.Value] = true
-		if err := a.readPair(path, key, value); err != nil {
+		if err := do(key, value); err != nil {
 			return err
 		}
 	}
@@ -249,6 +258,9 @@ func (a *app) readYAML(path string, b []byte) error {
 }
 
 func (a *app) readPair(path string, key, value *yaml.Node) error {
+	if key.Value == "upstreams" {
+		return a.readUpstreams(path, key, value)
+	}
 	s := settingOf(key.Value)
 	if s == nil {
 		return yamlError(path, key, "there is no setting %q", key.Value)
@@ -302,6 +314,7 @@ func configHelp() string {
 		s := &settings[i]
 		fmt.Fprintf(&b, "  %-17s %-23s --%-17s %s\n", s.key, s.env(), s.flag(), s.about)
 	}
+	b.WriteString(upstreamsHelp)
 	b.WriteString("\nLists are YAML lists, repeated flags, or separated by " + string(filepath.ListSeparator) + " in the environment.\n" +
 		"The llm agent's key comes from ASTRA_API_KEY or OPENAI_API_KEY alone, so that no file or process list shows it;\n" +
 		"the emulator's from " + emulatorKey + " alone.\n\n" +

@@ -119,7 +119,11 @@ func (a *app) runtimes(ctx context.Context, h *house) ([]gateway.Runtime, error)
 	if err != nil {
 		return nil, err
 	}
-	return []gateway.Runtime{script, python, module, emulator}, nil
+	upstreams, err := a.upstreams()
+	if err != nil {
+		return nil, err
+	}
+	return []gateway.Runtime{script, python, module, emulator, upstreams}, nil
 }
 
 // open makes the doors and starts to serve them.

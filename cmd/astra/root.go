@@ -26,6 +26,7 @@ type app struct {
 	levelSet   bool
 	patience   time.Duration // with a store's owner
 	json       bool
+	recording  bool // impure tools are asked, whatever the cassette knows
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env func(string) (string, bool)) *app {
@@ -77,7 +78,7 @@ func (a *app) root() *cobra.Command {
 	}{
 		{"Serve and play:", []*cobra.Command{a.serveCommand(), a.mcpCommand(), a.mcpConfigCommand(), a.runCommand()}},
 		{"Look at episodes:", []*cobra.Command{a.episodesCommand(), a.showCommand(), a.replayCommand(), a.forkCommand(), a.rewindCommand(), a.exportCommand()}},
-		{"Write arenas:", []*cobra.Command{a.checkCommand(), a.packCommand(), a.arenasCommand()}},
+		{"Write arenas:", []*cobra.Command{a.checkCommand(), a.recordCommand(), a.packCommand(), a.arenasCommand()}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})

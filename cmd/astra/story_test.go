@@ -24,10 +24,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"astra": func() { os.Exit(Main()) }})
+	testscript.Main(m, map[string]func(){"astra": func() { os.Exit(Main()) }, "pantry": pantry})
 }
 
-// TestStories runs one script per story. Besides testscript's own commands there are
+// TestStories runs one script per story; `pantry` is an MCP server for them. Besides testscript's own commands there are
 //
 //	until exec COMMAND ARGS...       repeat a command until it succeeds
 //	grab NAME REGEXP                 set a variable to what a group matched in the last output

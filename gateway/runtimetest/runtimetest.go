@@ -62,6 +62,9 @@ func Arena(t testing.TB, kind astra.RuntimeKind, entry string, code []byte) *ast
 		manifest += "entry: " + entry + "\n"
 		files = append(files, astra.File{Path: entry, Data: code})
 	}
+	if kind == astra.Upstream {
+		manifest += "upstreams: [{alias: contract}]\n"
+	}
 	b, err := astra.NewBundle(append(files, astra.File{Path: "arena.yaml", Data: []byte(manifest)}))
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +80,7 @@ type contract struct {
 	*testing.T
 	program gateway.Program
 	pure    bool
+	strange bool // the tools are a stranger's: they are not told of the world, and what they did is not undone
 }
 
 var now = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -100,7 +104,7 @@ func Run(t *testing.T, rt gateway.Runtime, arena *astra.Arena) {
 		"determinism": determinism, "forks": forks, "branches": branches, "state": state, "logs": logs, "close": closing,
 	}
 	for name, f := range tests {
-		t.Run(name, func(t *testing.T) { f(&contract{t, p, rt.Pure()}) })
+		t.Run(name, func(t *testing.T) { f(&contract{t, p, rt.Pure(), rt.Kind() == astra.Upstream}) })
 	}
 }
 
@@ -142,6 +146,9 @@ func values(c *contract) {
 	for _, v := range []string{`null`, `true`, `0`, `-1.5`, `"é€😀\n"`, `[]`, `{}`, `[1,[2,{"a":null}]]`, `{"b":1,"a":2}`} {
 		c.want(inst, "echo", `{"value":`+v+`}`, v)
 	}
+	if c.strange {
+		return
+	}
 	c.want(inst, "clock", `{}`, fmt.Sprint(now.UnixMilli()))
 	c.want(inst, "seed", `{}`, "1")
 }
@@ -163,7 +170,7 @@ func limits(c *contract) {
 		}
 		inst := c.start(1, "")
 		res := c.call(inst, call[0], call[1])
-		if res.OK() || res.Fault != astra.FaultTool || !res.Breach {
+		if res.OK() || res.Fault != astra.FaultTool || res.Breach == c.strange {
 			c.Errorf("%s: want a breach, got %+.200v", call[0], res)
 		}
 		inst.Close()
@@ -174,7 +181,11 @@ func limits(c *contract) {
 func isolation(c *contract) {
 	a, b := c.start(1, ""), c.start(1, `{"total":40}`)
 	c.want(a, "add", `{"n":1}`, "1")
-	c.want(b, "add", `{"n":2}`, "42")
+	if c.strange { // it never heard of the scenario
+		c.want(b, "add", `{"n":2}`, "2")
+	} else {
+		c.want(b, "add", `{"n":2}`, "42")
+	}
 	c.want(a, "total", `{}`, "1")
 }
 
