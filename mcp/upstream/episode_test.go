@@ -3,6 +3,7 @@ package upstream
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func (h *house) up() {
 	must(h.t, err)
 	judge, err := verifiers.New()
 	must(h.t, err)
-	h.Gateway, err = gateway.New(h.t.Context(), st, judge, []gateway.Runtime{rt}, nil)
+	h.Gateway, err = gateway.New(h.t.Context(), st, judge, []gateway.Runtime{rt}, &gateway.Options{MaxLive: 1, MaxBytes: 1})
 	must(h.t, err)
 	h.down = func() {
 		must(h.t, h.Gateway.Close())
@@ -81,6 +82,18 @@ func (h *house) invalid(id astra.EpisodeID, tool, args, reason string) {
 	ep, err := h.Episode(h.t.Context(), id)
 	if err != nil || ep.Status != astra.StatusInvalid || ep.Ended.Fault != astra.FaultUpstream {
 		h.t.Errorf("the episode is %s, %+v, %v", ep.Status, ep.Ended, err)
+	}
+}
+
+// A session that could not be made again stays, however many others there are.
+func TestSessionsAreHeld(t *testing.T) {
+	h := newHouse(t, targets("counter", Target{URL: newCounter().web(t, counterTools)}))
+	a := counterArena(t, "")
+	ids := []astra.EpisodeID{h.open(a), h.open(a), h.open(a)}
+	for round := range 3 {
+		for _, id := range ids {
+			h.want(id, "add", `{"n":1}`, fmt.Sprint(round+1))
+		}
 	}
 }
 

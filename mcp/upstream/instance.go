@@ -14,6 +14,8 @@ import (
 	"github.com/astra-arenas/astra/gateway"
 )
 
+var _ gateway.Holder = (*instance)(nil)
+
 // A program is an arena with its cassette.
 type program struct {
 	rt       *Runtime
@@ -178,6 +180,19 @@ func (i *instance) Fork(context.Context) (gateway.Instance, error) {
 		fork.sent[alias] = true
 	}
 	return fork, nil
+}
+
+// Holds reports whether a session would be lost that cannot be made again.
+func (i *instance) Holds() bool {
+	if i.p.arena.Match != astra.MatchEpisode {
+		return false
+	}
+	for _, s := range i.sessions {
+		if !s.Resend {
+			return true
+		}
+	}
+	return false
 }
 
 // Close ends the sessions. It does not wait for them; the program does.
