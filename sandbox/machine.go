@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -70,6 +71,20 @@ type PoolOptions struct {
 
 // A Pool is where linear memories come from.
 type Pool struct{ memories }
+
+// Room is how many worlds there is room for at once, and what to do where that is less than
+// memory allows.
+func (p *Pool) Room() (worlds int, why string) {
+	if m, ok := p.memories.(roomy); ok {
+		return m.room()
+	}
+	return math.MaxInt, "" // memory is the only bound
+}
+
+// roomy are memories with a bound of their own.
+type roomy interface {
+	room() (worlds int, why string)
+}
 
 // Close gives up what the pool reserved, as soon as the last memory is released.
 func (p *Pool) Close() { p.memories.close() }

@@ -59,8 +59,6 @@ type memories interface {
 	release(*memory)
 	// drop gives an image up; memories that began as it may be in use still.
 	drop(*image)
-	// capacity is about how many memories of an image of n bytes there is room for.
-	capacity(n int) int
 	// close gives everything up as soon as the last memory is released.
 	close()
 	// String names the way, for people.
@@ -90,8 +88,6 @@ func (copied) grow(m *memory, n int) error {
 }
 
 func (copied) rest(m *memory) []byte { return rest(m, []run{{0, len(m.buf)}}) }
-
-func (copied) capacity(n int) int { return 1 << 30 / max(n, 1) }
 
 func (copied) release(m *memory) { m.buf = nil }
 func (copied) drop(*image)       {}

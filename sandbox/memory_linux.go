@@ -362,8 +362,10 @@ func (p *mapped) dirty(m *memory, found []run) []run {
 	return runs
 }
 
-// capacity is what the kernel's bound on mappings allows: a memory that grew has two.
-func (p *mapped) capacity(int) int { return p.most }
+// room is what the kernel's bound on mappings allows: each memory is one.
+func (p *mapped) room() (int, string) {
+	return p.most, "each takes a mapping: raise the sysctl vm.max_map_count"
+}
 
 // differing compares a memory with its image, page by page: slow, but needs no help.
 func (m *memory) differing(runs []run) []run {

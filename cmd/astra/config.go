@@ -28,6 +28,7 @@ type config struct {
 	Origins  []string
 	TTL      time.Duration
 	MaxOpen  int
+	MaxLive  int // 0: what memory allows
 	Python   string
 	BaseURL  string
 	Model    string
@@ -66,6 +67,7 @@ var settings = []setting{
 	{key: "ttl", about: "how long an episode may stay open (default 1h)", kind: "TIME", set: duration(func(c *config) *time.Duration { return &c.TTL })},
 	{key: "max_open", about: "how many episodes may be open (default 100000)", kind: "N", set: count(func(c *config) *int { return &c.MaxOpen })},
 	{key: "python", about: "file of the Python engine (default python.wasm beside astra)", kind: "FILE", path: true, set: text(func(c *config) *string { return &c.Python })},
+	{key: "max_live", about: "how many worlds of idle episodes stay live; others are put away (default what memory allows)", kind: "N", set: count(func(c *config) *int { return &c.MaxLive })},
 	{key: "base_url", about: "OpenAI-compatible API that the llm agent asks", kind: "URL", set: text(func(c *config) *string { return &c.BaseURL })},
 	{key: "model", about: "model that the llm agent asks for", kind: "NAME", set: text(func(c *config) *string { return &c.Model })},
 	{key: "emulator_model", about: "model that answers for the tools of emulated arenas (default none: their cassettes alone)", kind: "NAME", set: text(func(c *config) *string { return &c.Emulator.Model })},

@@ -85,7 +85,9 @@ func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) err
 
 // build puts runtimes, judge and gateway on a store.
 func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Gateway, error) {
-	runtimes, err := a.runtimes(ctx, h)
+	pool := sandbox.NewPool(nil)
+	h.undo = append(h.undo, func() error { pool.Close(); return nil })
+	runtimes, err := a.runtimes(ctx, h, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +95,8 @@ func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Ga
 	if err != nil {
 		return nil, err
 	}
-	gw, err := gateway.New(ctx, st, judge, runtimes, &gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, Logger: a.logger()})
+	bounds := a.bounds(ctx, pool)
+	gw, err := gateway.New(ctx, st, judge, runtimes, &bounds)
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +105,7 @@ func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Ga
 }
 
 // runtimes are all that arenas may ask for. Those of the sandbox share one pool of memories.
-func (a *app) runtimes(ctx context.Context, h *house) ([]gateway.Runtime, error) {
-	pool := sandbox.NewPool(nil)
-	h.undo = append(h.undo, func() error { pool.Close(); return nil })
+func (a *app) runtimes(ctx context.Context, h *house, pool *sandbox.Pool) ([]gateway.Runtime, error) {
 	opts := &sandbox.Options{Pool: pool, Python: a.config.Python}
 	script, err := sandbox.New(ctx, opts)
 	if errors.Is(err, sandbox.ErrNotBuilt) {

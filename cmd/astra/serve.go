@@ -18,7 +18,7 @@ exporting on another, whose token is in DIR/control.token. With --practice, peop
 in over MCP too, with the token in DIR/explorer.token. Without arguments, what is in the arena
 directories is served, besides what the store has already.`,
 		Example: "  astra serve\n  astra serve --practice examples/arenas/inventory\n  astra serve --agents 0.0.0.0:8080 --hosts arenas.example.com"}
-	a.settings(cmd, append(emulatorSettings, "agents", "control", "practice", "hosts", "origins", "ttl", "max_open")...)
+	a.settings(cmd, append(emulatorSettings, "agents", "control", "practice", "hosts", "origins", "ttl", "max_open", "max_live")...)
 	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
 		if !a.levelSet {
 			a.config.LogLevel = slog.LevelInfo

@@ -46,7 +46,7 @@ func (a *app) versionCommand() *cobra.Command {
 func (a *app) runtimeDigests(ctx context.Context) (map[string]string, error) {
 	digests := map[string]string{}
 	h := &house{}
-	runtimes, err := a.runtimes(ctx, h)
+	runtimes, err := a.runtimes(ctx, h, sandbox.NewPool(nil))
 	if errors.Is(err, sandbox.ErrNotBuilt) {
 		digests["javascript"], err = "not built in: run make build", nil
 	}
