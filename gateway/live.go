@@ -61,6 +61,8 @@ type liveSet struct {
 	max      int
 	maxBytes int64
 	forgets  func(*episode) // is called for each, alone, before it leaves memory
+	tooMany  chan struct{}  // of capacity 1: wakes the one who puts away
+	resting  sync.WaitGroup
 
 	mu     sync.Mutex
 	byID   map[astra.EpisodeID]*episode
@@ -72,7 +74,14 @@ type liveSet struct {
 }
 
 func newLiveSet(max int, maxBytes int64, forgets func(*episode)) *liveSet {
-	return &liveSet{max: max, maxBytes: maxBytes, forgets: forgets, byID: map[astra.EpisodeID]*episode{}, idle: list.New(), awake: list.New()}
+	s := &liveSet{max: max, maxBytes: maxBytes, forgets: forgets, tooMany: make(chan struct{}, 1),
+		byID: map[astra.EpisodeID]*episode{}, idle: list.New(), awake: list.New()}
+	s.resting.Go(func() {
+		for range s.tooMany {
+			s.shrink(s.max)
+		}
+	})
+	return s
 }
 
 // acquire returns the episode for the caller alone; it must be released. If more than
@@ -161,8 +170,15 @@ func (s *liveSet) unref(e *episode, forget bool) {
 	default:
 		s.settle(e)
 	}
+	many := s.insts > s.max || s.bytes > s.maxBytes
+	if many && !s.closed {
+		select { // so that no caller waits for what others left
+		case s.tooMany <- struct{}{}:
+		default:
+		}
+	}
 	s.mu.Unlock()
-	s.shrink(s.max)
+	s.shrink(s.max + s.max/8) // unless it cannot keep up
 }
 
 // shrink puts away and forgets what is too much. An episode that it works on is held like
@@ -230,6 +246,7 @@ func (s *liveSet) counts() (live, episodes int) {
 func (s *liveSet) close() {
 	s.mu.Lock()
 	s.closed = true
+	close(s.tooMany)
 	var all []*episode
 	for _, e := range s.byID {
 		e.refs++
@@ -237,6 +254,7 @@ func (s *liveSet) close() {
 		all = append(all, e)
 	}
 	s.mu.Unlock()
+	s.resting.Wait()
 	for _, e := range all {
 		if e.busy.Acquire(context.Background(), 1) == nil {
 			s.forgets(e)

@@ -1,12 +1,16 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"sync"
+
+	"github.com/klauspost/compress/s2"
 
 	"github.com/astra-arenas/astra/gateway"
 )
@@ -29,11 +33,24 @@ func (img *image) sum() [8]byte {
 	return img.digest
 }
 
-// rest writes down what a memory has changed of its image: the image's sum, the memory's
-// size, runs of lines {how many are as before, how many follow, their bytes}, a CRC-32.
+// restBuffers are what rest writes into before it packs: some ten KiB.
+var restBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// rest writes down what a memory has changed of its image: the image's sum, then packed by
+// S2 the memory's size and runs of lines {how many are as before, how many follow, their
+// bytes}, then a CRC-32. Packing halves it for some microseconds.
 func rest(m *memory, dirty []run) []byte {
+	buffer := restBuffers.Get().(*[]byte)
+	defer restBuffers.Put(buffer)
+	*buffer = appendLines((*buffer)[:0], m, dirty)
 	sum := m.img.sum()
-	b := append(make([]byte, 0, 4<<10), sum[:]...)
+	out := make([]byte, len(sum)+s2.MaxEncodedLen(len(*buffer)))
+	copy(out, sum[:])
+	out = out[:len(sum)+len(s2.Encode(out[len(sum):], *buffer))]
+	return binary.LittleEndian.AppendUint32(bytes.Clone(out), crc32.ChecksumIEEE(out))
+}
+
+func appendLines(b []byte, m *memory, dirty []run) []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.buf)))
 	last := 0 // line after the last run
 	for _, r := range dirty {
@@ -50,7 +67,7 @@ func rest(m *memory, dirty []run) []byte {
 			}
 		}
 	}
-	return binary.LittleEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	return b
 }
 
 var zeroLine [restLine]byte
@@ -72,7 +89,18 @@ func wake(from memories, img *image, b []byte) (*memory, error) {
 	if body < len(sum) || string(b[:len(sum)]) != string(sum[:]) || crc32.ChecksumIEEE(b[:body]) != binary.LittleEndian.Uint32(b[body:]) {
 		return nil, errSnapshot
 	}
-	r := &restReader{b: b[len(sum):body]}
+	packed := b[len(sum):body]
+	if n, err := s2.DecodedLen(packed); err != nil || n > 2*slotSize {
+		return nil, errSnapshot
+	}
+	buffer := restBuffers.Get().(*[]byte)
+	defer restBuffers.Put(buffer)
+	lines, err := s2.Decode((*buffer)[:cap(*buffer)], packed)
+	if err != nil {
+		return nil, errSnapshot
+	}
+	*buffer = lines
+	r := &restReader{b: lines}
 	size := r.number(slotSize)
 	if size < len(img.bytes) || size%wasmPage != 0 {
 		return nil, errSnapshot

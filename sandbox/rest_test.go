@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
+
 	"github.com/astra-arenas/astra/gateway"
 )
 
@@ -86,11 +88,19 @@ func FuzzSnapshot(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(snapshot[8 : len(snapshot)-4])
-	f.Add([]byte{0x80, 0x80, 0x80, 0x20})
-	f.Add([]byte{0x80, 0x80, 0x5c, 0xff, 0xff, 3, 1, 0})
+	lines, err := s2.Decode(nil, snapshot[8:len(snapshot)-4])
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(lines, true)
+	f.Add([]byte{0x80, 0x80, 0x80, 0x20}, true)
+	f.Add([]byte{0x80, 0x80, 0x5c, 0xff, 0xff, 3, 1, 0}, true)
+	f.Add(snapshot[8:len(snapshot)-4], false)
 	sum := p.image.sum()
-	f.Fuzz(func(t *testing.T, body []byte) {
+	f.Fuzz(func(t *testing.T, body []byte, pack bool) {
+		if pack {
+			body = s2.Encode(nil, body)
+		}
 		b := append(sum[:len(sum):len(sum)], body...)
 		crc := crc32.ChecksumIEEE(b)
 		b = append(b, byte(crc), byte(crc>>8), byte(crc>>16), byte(crc>>24))

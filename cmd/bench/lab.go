@@ -20,6 +20,7 @@ import (
 // A lab is the real parts that are measured, over a store in a temporary folder.
 type lab struct {
 	quick   bool
+	open    int // episodes held open at once; 0: 20,000
 	dir     string
 	runtime *sandbox.Runtime
 	judge   *verifiers.Judge
@@ -75,12 +76,12 @@ func tasks() string {
 		strings.Join(subs, ","), strings.Join(gold, ","))
 }
 
-func newLab(ctx context.Context, quick bool) (*lab, error) {
+func newLab(ctx context.Context, quick bool, open int) (*lab, error) {
 	dir, err := os.MkdirTemp("", "astra-bench-")
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{quick: quick, dir: dir}
+	l := &lab{quick: quick, open: open, dir: dir}
 	if l.runtime, err = sandbox.New(ctx, nil); err != nil {
 		return l, err
 	}

@@ -1,7 +1,7 @@
 // Bench measures the budgets of DESIGN.md on this machine and prints each as met or
 // missed. Ratios within one run are what is compared; single times are the machine's.
 //
-//	go run ./cmd/bench [-quick] [-only TEXT] [-json] [-cpuprofile FILE]
+//	go run ./cmd/bench [-quick] [-only TEXT] [-open N] [-json] [-cpuprofile FILE]
 package main
 
 import (
@@ -35,6 +35,7 @@ func judged(what, measured, goal string, met bool) row {
 func main() {
 	quick := flag.Bool("quick", false, "fewer repetitions: a look, not a measurement")
 	only := flag.String("only", "", "only measurements whose name contains this")
+	open := flag.Int("open", 0, "episodes to hold open at once (default 20,000)")
 	asJSON := flag.Bool("json", false, "print rows as JSON lines")
 	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
@@ -49,7 +50,7 @@ func main() {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	if err := bench(context.Background(), os.Stdout, *quick, *only, *asJSON); err != nil {
+	if err := bench(context.Background(), os.Stdout, *quick, *open, *only, *asJSON); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 	}
 }
@@ -69,8 +70,8 @@ var measurements = []struct {
 	{"heap", heapRows},
 }
 
-func bench(ctx context.Context, out io.Writer, quick bool, only string, asJSON bool) error {
-	l, err := newLab(ctx, quick)
+func bench(ctx context.Context, out io.Writer, quick bool, open int, only string, asJSON bool) error {
+	l, err := newLab(ctx, quick, open)
 	if err != nil {
 		return err
 	}
