@@ -57,6 +57,7 @@ func (g *Gateway) call(ctx context.Context, e *episode, c astra.Call) (astra.Ste
 	if err := g.append(ctx, e, Handed, astra.Event{Called: &step}); err != nil {
 		return astra.Step{}, &astra.StepError{Step: step.Index, Fault: astra.FaultGateway, Err: err}
 	}
+	e.mark()
 	g.count.calls.Add(1)
 	if !step.Result.OK() {
 		g.count.failed.Add(1)

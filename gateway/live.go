@@ -32,8 +32,9 @@ type episode struct {
 	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
 
 	rested   map[astra.Digest]snapshot // of worlds that were put away
+	marks    []snapshot                // of the own arena's world, by step; see mark
 	awake    *list.Element             // in liveSet.awake, when idle with instances
-	size     int64                     // bytes of the record and of rested, about
+	size     int64                     // bytes of the record, rested and marks, about
 	stored   int                       // the step of the snapshot in the store, 0: none
 	breached bool                      // a call went beyond a limit, so the next may, too
 }
@@ -307,6 +308,9 @@ func (g *Gateway) read(ctx context.Context, e *episode) (err error) {
 	for _, s := range e.rested {
 		e.size += int64(len(s.world))
 	}
+	for _, s := range e.marks {
+		e.size += int64(len(s.world))
+	}
 	for _, s := range e.rec.Steps {
 		e.size += stepSize(&s)
 	}
@@ -369,6 +373,6 @@ func (g *Gateway) append(ctx context.Context, e *episode, sync Sync, events ...a
 // over lets go of what only an open episode needs.
 func (g *Gateway) over(e *episode) {
 	e.drop()
-	e.rested = nil
+	e.rested, e.marks = nil, nil
 	g.open.end(e.id, e.rec.KeyHash, g.opts.Now())
 }

@@ -122,3 +122,30 @@ func TestBadSnapshots(t *testing.T) {
 		}
 	}
 }
+
+// A fork at an earlier step of a long episode begins at a mark, and is what the whole log
+// would have made.
+func TestForksBeginAtMarks(t *testing.T) {
+	h := newHouse(t, nil)
+	id := h.mustOpen("").Episode
+	h.play(id, 100)
+	for _, at := range []int{0, 31, 32, 33, 64, 90, 99} {
+		before := h.Stats()
+		forks, err := h.Fork(t.Context(), id, gateway.ForkRequest{At: &at, N: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := h.Stats(); (now.Resumed-before.Resumed == 1) != (at >= 32) {
+			t.Errorf("at step %d: %d worlds woken", at, now.Resumed-before.Resumed)
+		}
+		for _, f := range forks {
+			step, err := h.deposit(f.Episode, 1)
+			if want := fmt.Sprintf(`{"account":"ada","balance":%d}`, 101+at); err != nil || string(step.Result.Value) != want {
+				t.Errorf("a fork at step %d goes on with %s, %v, want %s", at, step.Result.Value, err, want)
+			}
+			if r, err := h.Replay(t.Context(), f.Episode); err != nil || !r.Same {
+				t.Errorf("Replay = %+v, %v", r, err)
+			}
+		}
+	}
+}
