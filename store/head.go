@@ -163,8 +163,9 @@ var encoders = sync.Pool{New: func() any {
 // committer alone.
 type headCache struct{ young, old map[astra.EpisodeID]*head }
 
-// maxYoung bounds the cache at twice as many heads, some 500 bytes each.
-const maxYoung = 8192
+// maxYoung bounds the cache at twice as many heads, some 500 bytes each: what
+// is not here is read at the episode's next step.
+const maxYoung = 64 << 10
 
 func (c *headCache) get(id astra.EpisodeID) *head {
 	if h := c.young[id]; h != nil {
