@@ -5,11 +5,12 @@ GO      ?= go
 NODE    := node_modules/.bin/node
 ENGINE  := sandbox/engine/quickjs.wasm
 PYTHON  := bin/python.wasm
+GUESTS  := examples/runtimes/go/tools.wasm examples/runtimes/assemblyscript/tools.wasm
 VENV    := .venv-clients
 FUZZFOR ?= 20s
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python peers race fuzz conformance stories clean
+.PHONY: help demo test check bench build engine python examples peers race fuzz conformance stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,7 +60,15 @@ $(VENV)/.ready: examples/clients/python/requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-race: peers ## all Go tests and stories, with the race detector; the whole output is in dist/test.log
+examples: python $(GUESTS) ## build the example arenas that need compiling: Go and AssemblyScript
+
+examples/runtimes/go/tools.wasm: examples/runtimes/go/main.go
+	GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath -buildvcs=false -buildmode=c-shared -ldflags='-s -w' -o $@ ./$(@D)
+
+examples/runtimes/assemblyscript/tools.wasm: examples/runtimes/assemblyscript/assembly/index.ts node_modules/.peers
+	cd $(@D) && ../../../$(NODE) ../../../node_modules/.bin/asc assembly/index.ts --outFile tools.wasm --optimize --use abort=assembly/index/abort
+
+race: peers examples ## all Go tests and stories, with the race detector; the whole output is in dist/test.log
 	@mkdir -p dist
 	@$(GO) test -race -timeout 25m -v ./... >dist/test.log 2>&1; status=$$?; \
 	  grep -E '^(ok|FAIL)\s|^panic:' dist/test.log; \
@@ -84,4 +93,4 @@ bench: build ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) node_modules $(VENV)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV)

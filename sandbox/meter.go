@@ -26,7 +26,7 @@ const (
 )
 
 // maxGlobals bounds what must be kept of an episode besides its memory.
-const maxGlobals = 32
+const maxGlobals = 256
 
 // meter rewrites a module so that it counts: each function entry and each loop pass
 // takes one unit from the exported global fuelGlobal, bulk memory instructions one for
