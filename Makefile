@@ -89,7 +89,7 @@ fuzz: engine ## every fuzz target for FUZZFOR
 	    grep -E '^fuzz: elapsed|^ok' $$log | tail -2; \
 	  done; done; rm -f $$log
 
-bench: build ## measure the budgets of DESIGN.md
+bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
 clean: ## remove what the targets above made

@@ -38,7 +38,7 @@ func newRuntime(ctx context.Context, o Options) (*Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	rt := &Runtime{digest: digestOf(astra.JavaScript, engine, []byte(bootScript)), own: o.own}
+	rt := &Runtime{digest: digestOf(&o, astra.JavaScript, engine, []byte(bootScript)), own: o.own}
 	if rt.machine, err = newMachine(ctx, engine, &o, exportNames[:], scriptModules...); err != nil {
 		return nil, fmt.Errorf("the JavaScript engine: %w", err)
 	}
@@ -50,9 +50,12 @@ func newRuntime(ctx context.Context, o Options) (*Runtime, error) {
 }
 
 // digestOf names what decides results besides the arena.
-func digestOf(kind astra.RuntimeKind, parts ...[]byte) string {
+func digestOf(o *Options, kind astra.RuntimeKind, parts ...[]byte) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "astra-%s %d\n", kind, rules)
+	if o.Unmetered {
+		fmt.Fprintln(h, "unmetered")
+	}
 	for _, p := range parts {
 		fmt.Fprintf(h, "%x\n", sha256.Sum256(p))
 	}

@@ -36,12 +36,13 @@ const maxGlobals = 256
 // All that a module keeps lies in its memory and in globals, which become exports:
 // executors are shared by episodes. One that keeps anything elsewhere is refused, and so
 // is what we do not know.
-// globals are the names of those exports.
-func meter(b []byte) (metered []byte, globals []string, err error) {
+// globals are the names of those exports. Unless it counts, only the rest is done.
+func meter(b []byte, counts bool) (metered []byte, globals []string, err error) {
 	m, err := parseModule(b)
 	if err != nil {
 		return nil, nil, err
 	}
+	m.counts = counts
 	metered, err = m.rewrite()
 	return metered, m.changing(), err
 }
@@ -280,6 +281,9 @@ func (f *function) rewrite(params int) {
 
 // tick takes one unit: fuel = left = fuel - 1; if left < 0, the host is called.
 func (f *function) tick() {
+	if !f.m.counts {
+		return
+	}
 	o := append(f.m.fuel(f.out, opGlobalGet), opI64Const, 1, opI64Sub)
 	o = f.m.fuel(appendULEB(append(o, opLocalTee), f.left), opGlobalSet)
 	o = appendULEB(append(o, opLocalGet), f.left)
@@ -397,6 +401,9 @@ func (f *function) misc() {
 // stack. A debt is noticed at the next tick, so that one such instruction, at most the
 // size of the memory, may overrun.
 func (f *function) bulk() {
+	if !f.m.counts {
+		return
+	}
 	size := f.left + 1
 	o := appendULEB(append(f.out, opLocalTee), size)
 	o = f.m.fuel(o, opGlobalGet)

@@ -30,7 +30,7 @@ func wasmOf(body ...byte) []byte {
 // often the host was called.
 func runMetered(t *testing.T, module []byte, fuel int64) (left int64, visits int) {
 	t.Helper()
-	metered, _, err := meter(module)
+	metered, _, err := meter(module, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,6 +82,20 @@ func TestMeter(t *testing.T) {
 	}
 }
 
+// TestUnmetered leaves counting out, says so in the digest, and gives equal results.
+func TestUnmetered(t *testing.T) {
+	rt, counting := newTestRuntime(t, Options{Unmetered: true}), newTestRuntime(t, Options{})
+	if rt.Digest() == counting.Digest() {
+		t.Error("the digests are equal")
+	}
+	a := testArena(t, shop, shopTools...)
+	p := load(t, rt, a)
+	p.limits.Fuel = 1
+	if got, want := call(t, start(t, p, 1), "spin", `{"n":100000}`), call(t, start(t, load(t, counting, a), 1), "spin", `{"n":100000}`); got != want {
+		t.Errorf("unmetered it is %s, metered %s", got, want)
+	}
+}
+
 // TestRenumbering holds that every way of naming a function still names the same one:
 // exports, calls, tables in all their forms, and the start function.
 func TestRenumbering(t *testing.T) {
@@ -106,7 +120,7 @@ func TestRenumbering(t *testing.T) {
 		if left, visits := runMetered(t, b, 10); visits != 3 || left != -3 {
 			t.Errorf("segment of kind %d: left %d after %d visits", kind, left, visits)
 		}
-		metered, _, err := meter(b)
+		metered, _, err := meter(b, true)
 		if err != nil || !bytes.Contains(metered, append([]byte(startExport), 0, 2)) {
 			t.Errorf("segment of kind %d: the start function is not exported as 2: %v", kind, err)
 		}
@@ -136,7 +150,7 @@ func TestMeterRefuses(t *testing.T) {
 		{"its own fuel", bytes.Replace(good, []byte{7, 5, 1, 1, 'f'}, append([]byte{7, 14, 1, 10}, fuelGlobal...), 1), "exports astra_fuel itself"},
 		{"repeated section", append(bytes.Clone(good), 10, 1, 0), "unknown or repeated"},
 	} {
-		if _, _, err := meter(c.module); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := meter(c.module, true); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: meter = %v, want %s", c.name, err, c.want)
 		}
 	}
@@ -155,7 +169,7 @@ func FuzzRewrite(f *testing.F) {
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
 	f.Cleanup(func() { rt.Close(ctx) })
 	f.Fuzz(func(t *testing.T, b []byte) {
-		metered, _, err := meter(b)
+		metered, _, err := meter(b, true)
 		if err != nil {
 			return
 		}

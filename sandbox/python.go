@@ -89,7 +89,7 @@ const (
 // NewPython returns a runtime for Python arenas. Nothing is read before one is loaded.
 func NewPython(opts *Options) *Python {
 	o := opts.withDefaults()
-	return &Python{opts: o, digest: digestOf(astra.Python, []byte(pythonSHA256()), []byte(bootPython), []byte(describePython))}
+	return &Python{opts: o, digest: digestOf(&o, astra.Python, []byte(pythonSHA256()), []byte(bootPython), []byte(describePython))}
 }
 
 // Kind is astra.Python.

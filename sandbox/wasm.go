@@ -107,6 +107,7 @@ type module struct {
 	funcs    []uint32 // the types of its own functions
 	globals  []bool   // whether each can change
 	exports  map[string]bool
+	counts   bool // it is to count
 }
 
 const wasmHeader = "\x00asm\x01\x00\x00\x00"

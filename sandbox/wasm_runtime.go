@@ -48,7 +48,8 @@ type WASM struct {
 
 // NewWASM returns a runtime for WebAssembly arenas.
 func NewWASM(opts *Options) *WASM {
-	return &WASM{opts: opts.withDefaults(), digest: digestOf(astra.WASM)}
+	o := opts.withDefaults()
+	return &WASM{opts: o, digest: digestOf(&o, astra.WASM)}
 }
 
 // Kind is astra.WASM.

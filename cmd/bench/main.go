@@ -63,6 +63,8 @@ var measurements = []struct {
 	{"sandbox", sandboxRows},
 	{"memory", memoryRows},
 	{"fork", forkRows},
+	{"runtimes", runtimeRows},
+	{"peers", peerRows},
 	{"verdict", verdictRows},
 	{"mcp", mcpRows},
 	{"durable", durableRows},
