@@ -186,7 +186,7 @@ func serve(t *testing.T) *gateway.Gateway {
 	st, err := store.Open(t.TempDir(), nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
-	rt, err := sandbox.New(t.Context(), nil)
+	rt, err := sandbox.NewJavaScript(t.Context(), nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, rt.Close()) })
 	judge, err := verifiers.New()

@@ -44,8 +44,8 @@ func (c *clock) pass(d time.Duration) {
 }
 
 // javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.Runtime, error) {
-	return sandbox.New(context.Background(), nil)
+var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
+	return sandbox.NewJavaScript(context.Background(), nil)
 })
 
 func newHouse(t testing.TB, opts *gateway.Options) *house { return newHouseOn(t, opts, nil) }

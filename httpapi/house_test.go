@@ -33,8 +33,8 @@ type house struct {
 }
 
 // javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.Runtime, error) {
-	return sandbox.New(context.Background(), nil)
+var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
+	return sandbox.NewJavaScript(context.Background(), nil)
 })
 
 func newHouse(t testing.TB) *house {

@@ -2,7 +2,7 @@
 //
 // # JavaScript
 //
-// A [Runtime] implements gateway.Runtime with QuickJS-NG, compiled to WebAssembly and
+// A [JavaScript] implements gateway.Runtime with QuickJS-NG, compiled to WebAssembly and
 // driven on wazero. Tools are the exported functions of the arena's entry, an ES module
 // without imports. Each is called as f(args, host) and may be async; module variables
 // are the world's state. The module may also export setup(scenario, host), called once

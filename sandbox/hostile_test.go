@@ -133,7 +133,7 @@ func ticking(read func(n int)) func() time.Time {
 }
 
 func TestWallClock(t *testing.T) {
-	rt, err := New(t.Context(), &Options{now: ticking(func(int) {})})
+	rt, err := NewJavaScript(t.Context(), &Options{now: ticking(func(int) {})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestCancellation(t *testing.T) {
 	reason := errors.New("the server is going down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	begun := false
-	rt, err := New(t.Context(), &Options{now: func() time.Time {
+	rt, err := NewJavaScript(t.Context(), &Options{now: func() time.Time {
 		if begun {
 			cancel(reason)
 		}

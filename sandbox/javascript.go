@@ -14,9 +14,9 @@ import (
 // are made, results read and limits counted. Whoever changes a result changes it.
 const rules = 2
 
-// A Runtime runs JavaScript arenas: it implements gateway.Runtime. It is safe for
+// A JavaScript runs JavaScript arenas: it implements gateway.Runtime. It is safe for
 // concurrent use.
-type Runtime struct {
+type JavaScript struct {
 	*machine
 	digest string
 	layout layout
@@ -24,21 +24,21 @@ type Runtime struct {
 	own    *Pool  // nil if it was given one
 }
 
-// New compiles the JavaScript engine and tries it. ctx bounds that alone.
-func New(ctx context.Context, opts *Options) (*Runtime, error) {
-	rt, err := newRuntime(ctx, opts.withDefaults())
+// NewJavaScript compiles the engine and tries it. ctx bounds that alone.
+func NewJavaScript(ctx context.Context, opts *Options) (*JavaScript, error) {
+	rt, err := newJavaScript(ctx, opts.withDefaults())
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %w", err)
 	}
 	return rt, nil
 }
 
-func newRuntime(ctx context.Context, o Options) (*Runtime, error) {
+func newJavaScript(ctx context.Context, o Options) (*JavaScript, error) {
 	engine, err := readEngine()
 	if err != nil {
 		return nil, err
 	}
-	rt := &Runtime{digest: digestOf(&o, astra.JavaScript, engine, []byte(bootScript)), own: o.own}
+	rt := &JavaScript{digest: digestOf(&o, astra.JavaScript, engine, []byte(bootScript)), own: o.own}
 	if rt.machine, err = newMachine(ctx, engine, &o, exportNames[:], scriptModules...); err != nil {
 		return nil, fmt.Errorf("the JavaScript engine: %w", err)
 	}
@@ -63,7 +63,7 @@ func digestOf(o *Options, kind astra.RuntimeKind, parts ...[]byte) string {
 }
 
 // makeBase boots the engine once; every arena's image begins as a copy of the result.
-func (rt *Runtime) makeBase(ctx context.Context) (err error) {
+func (rt *JavaScript) makeBase(ctx context.Context) (err error) {
 	rt.prepare = func(x *executor) error { x.js = &rt.layout; return nil }
 	rt.base, err = rt.boot(ctx, bootLimits, nil, func(x *executor) (err error) {
 		rt.layout, err = x.boot()
@@ -78,7 +78,7 @@ func (rt *Runtime) makeBase(ctx context.Context) (err error) {
 // selfTest makes sure that compiled code sees the memory that was bound last. That a
 // grown memory may be another one, and smaller, is how wazero 1.12 behaves, and not what
 // it promises.
-func (rt *Runtime) selfTest(ctx context.Context) error {
+func (rt *JavaScript) selfTest(ctx context.Context) error {
 	x, err := rt.acquire(ctx)
 	if err != nil {
 		return err
@@ -109,17 +109,17 @@ func (rt *Runtime) selfTest(ctx context.Context) error {
 }
 
 // Kind is astra.JavaScript.
-func (rt *Runtime) Kind() astra.RuntimeKind { return astra.JavaScript }
+func (rt *JavaScript) Kind() astra.RuntimeKind { return astra.JavaScript }
 
 // Digest is "sha256:" and hex digits over the engine, boot.js and rules.
-func (rt *Runtime) Digest() string { return rt.digest }
+func (rt *JavaScript) Digest() string { return rt.digest }
 
 // Pure is true: tools see nothing but their world and their arguments.
-func (rt *Runtime) Pure() bool { return true }
+func (rt *JavaScript) Pure() bool { return true }
 
 // Close waits for running calls and frees everything; a call that waits or comes later
 // fails. Instances must still be closed, and may be closed after it.
-func (rt *Runtime) Close() error {
+func (rt *JavaScript) Close() error {
 	if rt.base != nil {
 		rt.drop(rt.base)
 	}
@@ -131,7 +131,7 @@ func (rt *Runtime) Close() error {
 
 // Load runs an arena's module code, once, and keeps the memory that it leaves. Tools are
 // the exported functions of the arena's entry, an ES module; it imports nothing.
-func (rt *Runtime) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
+func (rt *JavaScript) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
 	p, source, err := newProgram(astra.JavaScript, a)
 	if err != nil {
 		return nil, err
@@ -145,4 +145,4 @@ func (rt *Runtime) Load(ctx context.Context, a *astra.Arena) (gateway.Program, e
 	return p, nil
 }
 
-var _ gateway.Runtime = (*Runtime)(nil)
+var _ gateway.Runtime = (*JavaScript)(nil)

@@ -163,7 +163,7 @@ func count(t *testing.T) (maps, files int) {
 
 func TestFallsBackToCopies(t *testing.T) {
 	ctx := context.Background()
-	rt, err := New(ctx, &Options{Copy: true, Executors: 1})
+	rt, err := NewJavaScript(ctx, &Options{Copy: true, Executors: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,9 +62,9 @@ var shopTools = strings.Fields("get_user get_later never create_order rate nothi
 // ways are the two kinds of memory; every test of episodes runs on both.
 var ways = map[string]Options{"mapped": {}, "copied": {Copy: true}}
 
-func newTestRuntime(tb testing.TB, o Options) *Runtime {
+func newTestRuntime(tb testing.TB, o Options) *JavaScript {
 	tb.Helper()
-	rt, err := New(tb.Context(), &o)
+	rt, err := NewJavaScript(tb.Context(), &o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func newTestRuntime(tb testing.TB, o Options) *Runtime {
 	return rt
 }
 
-func load(tb testing.TB, rt *Runtime, a *astra.Arena) *program {
+func load(tb testing.TB, rt *JavaScript, a *astra.Arena) *program {
 	tb.Helper()
 	p, err := rt.Load(tb.Context(), a)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // A script is an arena's JavaScript module in its image: where its functions are. It
 // implements guest.
 type script struct {
-	rt      *Runtime
+	rt      *JavaScript
 	entry   string // file name in messages
 	tools   map[string]jsValue
 	setupFn jsValue // 0: none

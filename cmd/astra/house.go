@@ -107,7 +107,7 @@ func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Ga
 // runtimes are all that arenas may ask for. Those of the sandbox share one pool of memories.
 func (a *app) runtimes(ctx context.Context, h *house, pool *sandbox.Pool) ([]gateway.Runtime, error) {
 	opts := &sandbox.Options{Pool: pool, Python: a.config.Python}
-	script, err := sandbox.New(ctx, opts)
+	script, err := sandbox.NewJavaScript(ctx, opts)
 	if errors.Is(err, sandbox.ErrNotBuilt) {
 		return nil, failf("Run `make build` in astra's source directory; it fetches the engine from npm.", "%w", err)
 	}

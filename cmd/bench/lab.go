@@ -22,7 +22,7 @@ type lab struct {
 	quick   bool
 	open    int // episodes held open at once; 0: 20,000
 	dir     string
-	runtime *sandbox.Runtime
+	runtime *sandbox.JavaScript
 	judge   *verifiers.Judge
 	arena   *astra.Arena // the program below
 	program gateway.Program
@@ -82,7 +82,7 @@ func newLab(ctx context.Context, quick bool, open int) (*lab, error) {
 		return nil, err
 	}
 	l := &lab{quick: quick, open: open, dir: dir}
-	if l.runtime, err = sandbox.New(ctx, nil); err != nil {
+	if l.runtime, err = sandbox.NewJavaScript(ctx, nil); err != nil {
 		return l, err
 	}
 	if l.judge, err = verifiers.New(); err != nil {

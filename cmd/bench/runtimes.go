@@ -37,7 +37,7 @@ type closer interface {
 func (l *lab) engines() []engine {
 	return []engine{
 		{"JavaScript", astra.JavaScript, "tools.js", func() ([]byte, error) { return []byte(code), nil },
-			func(ctx context.Context, o *sandbox.Options) (closer, error) { return sandbox.New(ctx, o) }},
+			func(ctx context.Context, o *sandbox.Options) (closer, error) { return sandbox.NewJavaScript(ctx, o) }},
 		{"Python", astra.Python, "tools.py", func() ([]byte, error) { return []byte(pythonCode), nil },
 			func(_ context.Context, o *sandbox.Options) (closer, error) { return sandbox.NewPython(o), nil }},
 		{"WASM (Go)", astra.WASM, "tools.wasm", func() ([]byte, error) { return l.build(".", "./cmd/bench/testdata/guest") },

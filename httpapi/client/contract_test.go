@@ -53,8 +53,8 @@ var (
 	_ episodes = (*client.Client)(nil)
 )
 
-var javascript = sync.OnceValues(func() (*sandbox.Runtime, error) {
-	return sandbox.New(context.Background(), nil)
+var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
+	return sandbox.NewJavaScript(context.Background(), nil)
 })
 
 func must(t testing.TB, err error) {
