@@ -3,6 +3,7 @@ package gateway
 import (
 	"container/list"
 	"context"
+	"math"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -79,7 +80,7 @@ func newLiveSet(max int, maxBytes int64, forgets func(*episode)) *liveSet {
 		byID: map[astra.EpisodeID]*episode{}, idle: list.New(), awake: list.New()}
 	s.resting.Go(func() {
 		for range s.tooMany {
-			s.shrink(s.max)
+			s.shrink(s.max, math.MaxInt)
 		}
 	})
 	return s
@@ -179,13 +180,13 @@ func (s *liveSet) unref(e *episode, forget bool) {
 		}
 	}
 	s.mu.Unlock()
-	s.shrink(s.max + s.max/8) // unless it cannot keep up
+	s.shrink(s.max+s.max/8, math.MaxInt) // unless it cannot keep up
 }
 
-// shrink puts away and forgets what is too much. An episode that it works on is held like
-// any other, so that neither the set nor other episodes wait.
-func (s *liveSet) shrink(max int) {
-	for {
+// shrink puts away and forgets what is too much, at most so many episodes. One that it works
+// on is held like any other, so that neither the set nor other episodes wait.
+func (s *liveSet) shrink(max, most int) {
+	for range most {
 		e, forget := s.tooMuch(max)
 		if e == nil {
 			return
@@ -233,8 +234,13 @@ func (s *liveSet) remove(e *episode) {
 	e.drop()
 }
 
-// rest puts away all idle episodes.
-func (s *liveSet) rest() { s.shrink(0) }
+// rest puts away all episodes that are idle now.
+func (s *liveSet) rest() {
+	s.mu.Lock()
+	n := s.awake.Len()
+	s.mu.Unlock()
+	s.shrink(0, n)
+}
 
 // counts tells how many worlds of idle episodes are not put away, and how many episodes are in memory.
 func (s *liveSet) counts() (live, episodes int) {

@@ -77,15 +77,17 @@ func (e *episode) mark() {
 
 // nearest is the last world of an arena that was written down after at most so many steps.
 func (e *episode) nearest(d astra.Digest, steps int) (s snapshot, ok bool) {
-	if s, ok = e.rested[d]; ok && s.step <= steps {
-		return s, true
+	if s, ok = e.rested[d]; ok && s.step > steps {
+		s, ok = snapshot{}, false
 	}
-	for i := len(e.marks) - 1; i >= 0 && d == e.rec.Digest; i-- {
-		if e.marks[i].step <= steps {
-			return e.marks[i], true
+	if d == e.rec.Digest {
+		for _, m := range e.marks {
+			if m.step <= steps && m.step >= s.step {
+				s, ok = m, true
+			}
 		}
 	}
-	return snapshot{}, false
+	return s, ok
 }
 
 // resume wakes a world that was written down after at most so many steps, and tells after
@@ -122,7 +124,7 @@ func (g *Gateway) forget(e *episode) {
 	if !ok || s.step-e.stored < longLog {
 		return
 	}
-	kept := StoredSnapshot{Arena: e.rec.Digest, Runtime: e.rec.Runtime, Step: s.step, World: s.world}
+	kept := StoredSnapshot{Arena: e.rec.Digest, Runtime: e.arena.runtime.Digest(), Step: s.step, World: s.world}
 	if err := g.store.PutSnapshot(context.Background(), e.id, kept); err != nil {
 		g.opts.Logger.Warn("snapshot not kept", "episode", e.id, "step", s.step, "reason", err)
 	}
