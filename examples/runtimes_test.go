@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -37,7 +38,7 @@ func serveRuntimes(t *testing.T) *gateway.Gateway {
 }
 
 // TestRuntimes plays every task's gold calls in every language, forks each episode after
-// its first call, and replays both.
+// its first call, while it is open, plays both to the end, and replays both.
 func TestRuntimes(t *testing.T) {
 	for name, built := range runtimes {
 		t.Run(name, func(t *testing.T) {
@@ -59,18 +60,43 @@ func TestRuntimes(t *testing.T) {
 func playForked(t *testing.T, g *gateway.Gateway, a *astra.Arena, task *astra.Task) {
 	o, err := g.Open(t.Context(), gateway.OpenRequest{Arena: a.Name, Task: task.ID})
 	must(t, err)
-	p := &player{g: g, arena: a, task: task, id: o.Episode}
-	if score := p.gold(t, agent.GoldAnswer(task)); score.Reward != 1 {
-		t.Errorf("reward %v, want 1: %s", score.Reward, indent(score))
-	}
-	one := 1
-	forks, err := g.Fork(t.Context(), o.Episode, gateway.ForkRequest{At: &one})
+	players := []*player{{g: g, arena: a, task: task, id: o.Episode}}
+	first := players[0].call(t, task.Gold[0][0].Tool, task.Gold[0][0].Args)
+	forks, err := g.Fork(t.Context(), o.Episode, gateway.ForkRequest{})
 	must(t, err)
-	for _, id := range []astra.EpisodeID{o.Episode, forks[0].Episode} {
-		r, err := g.Replay(t.Context(), id)
+	players = append(players, &player{g: g, arena: a, task: task, id: forks[0].Episode})
+	for _, p := range players {
+		if score := p.goldAfter(t, first); score.Reward != 1 {
+			t.Errorf("reward %v, want 1: %s", score.Reward, indent(score))
+		}
+		r, err := g.Replay(t.Context(), p.id)
 		must(t, err)
 		if !r.Same {
 			t.Errorf("step %d was %s and is %s", r.Step, r.Recorded, r.Replayed)
 		}
 	}
+}
+
+// goldAfter goes on with the gold calls after the first one and submits.
+func (p *player) goldAfter(t *testing.T, first astra.Step) *astra.Score {
+	t.Helper()
+	values := []json.RawMessage{first.Result.Value}
+	for i, calls := range p.task.Gold {
+		if i > 0 {
+			_, err := p.g.Turn(t.Context(), p.id, "Done.")
+			must(t, err)
+		} else {
+			calls = calls[1:]
+		}
+		for _, c := range calls {
+			args, err := astra.Interpolate(c.Args, values)
+			must(t, err)
+			step := p.call(t, c.Tool, args)
+			if !step.Result.OK() {
+				t.Fatalf("%s(%s) failed: %s", c.Tool, args, step.Result.Error)
+			}
+			values = append(values, step.Result.Value)
+		}
+	}
+	return p.submit(t, agent.GoldAnswer(p.task))
 }

@@ -65,6 +65,11 @@ func state() any { return map[string]any{"bookings": bookings} }
 
 var tools = map[string]func(args []byte) (any, error){
 	"list_sailings": tool(func(a struct{ From, To string }) (any, error) {
+		for _, port := range []string{a.From, a.To} {
+			if port != "" && !slices.ContainsFunc(sailings, func(s sailing) bool { return s.From == port || s.To == port }) {
+				return nil, fmt.Errorf("there is no port %s; without ports all sailings are listed", port)
+			}
+		}
 		found := []sailing{}
 		for _, s := range sailings {
 			if (a.From == "" || s.From == a.From) && (a.To == "" || s.To == a.To) {
