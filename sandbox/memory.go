@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/astra-arenas/astra"
 )
@@ -33,6 +34,9 @@ type image struct {
 
 	summed sync.Once
 	digest [8]byte // see sum
+
+	used  atomic.Uint64 // mapped only: when a memory began here last, by the pool's count
+	ready atomic.Int64  // mapped only: len(idle)
 
 	mu      sync.Mutex
 	idle    []*memory // mapped only: slots that hold the image's bytes

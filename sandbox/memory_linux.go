@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +38,11 @@ type mapped struct {
 	private func([]byte, []run) ([]run, bool) // finds private pages; nil if the kernel cannot tell
 	most    int                               // slots
 
-	idle atomic.Int64 // slots that images keep ready
+	idle   atomic.Int64  // slots that images keep ready
+	begins atomic.Uint64 // memories begun so far: a clock
+
+	imagesMu sync.Mutex
+	images   []*image // those that are not dropped
 
 	mu     sync.Mutex
 	chunks [][]byte
@@ -186,6 +191,9 @@ func (p *mapped) freeze(m *memory) (*image, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("image: %w", err)
 	}
+	p.imagesMu.Lock()
+	defer p.imagesMu.Unlock()
+	p.images = append(p.images, img)
 	return img, nil
 }
 
@@ -209,17 +217,23 @@ func (img *image) write(mem []byte) error {
 }
 
 func (p *mapped) begin(img *image) (*memory, error) {
+	img.used.Store(p.begins.Add(1))
 	img.mu.Lock()
 	img.out++
 	if n := len(img.idle); n > 0 {
 		m := img.idle[n-1]
 		img.idle = img.idle[:n-1]
+		img.ready.Add(-1)
 		img.mu.Unlock()
 		p.idle.Add(-1)
 		return m, nil
 	}
 	img.mu.Unlock()
 	m, err := p.take(img.fd, len(img.bytes))
+	if err != nil {
+		p.makeRoom(img)
+		m, err = p.take(img.fd, len(img.bytes))
+	}
 	if err != nil {
 		img.left()
 		return nil, err
@@ -245,13 +259,46 @@ func (img *image) freeIfDone() {
 }
 
 func (p *mapped) drop(img *image) {
+	p.imagesMu.Lock()
+	p.images = slices.DeleteFunc(p.images, func(i *image) bool { return i == img })
+	p.imagesMu.Unlock()
 	img.mu.Lock()
 	idle := img.idle
 	img.idle, img.dropped = nil, true
+	img.ready.Store(0)
 	img.freeIfDone()
 	img.mu.Unlock()
 	p.idle.Add(-int64(len(idle)))
 	for _, m := range idle {
+		p.unmap(m)
+	}
+}
+
+// giveWay is how many ready slots one image loses at once to another.
+const giveWay = 64
+
+// makeRoom takes ready slots from the image that was used longest ago, if that is longer
+// ago than img: what is ready should be so for those who come.
+func (p *mapped) makeRoom(img *image) {
+	p.imagesMu.Lock()
+	victim := img
+	for _, i := range p.images {
+		if i.ready.Load() > 0 && i.used.Load() < victim.used.Load() {
+			victim = i
+		}
+	}
+	p.imagesMu.Unlock()
+	if victim == img {
+		return
+	}
+	victim.mu.Lock()
+	keep := max(len(victim.idle)-giveWay, 0)
+	taken := slices.Clone(victim.idle[keep:])
+	victim.idle = victim.idle[:keep]
+	victim.ready.Store(int64(keep))
+	victim.mu.Unlock()
+	p.idle.Add(-int64(len(taken)))
+	for _, m := range taken {
 		p.unmap(m)
 	}
 }
@@ -286,9 +333,13 @@ func (p *mapped) release(m *memory) {
 		return
 	}
 	fresh := p.restore(m)
+	if p.idle.Load() >= keepIdle {
+		p.makeRoom(img)
+	}
 	img.mu.Lock()
 	if fresh && !img.dropped && p.idle.Load() < keepIdle {
 		p.idle.Add(1)
+		img.ready.Add(1)
 		// Another struct: the old one may still be in the hands of who released it.
 		img.idle = append(img.idle, &memory{buf: m.buf, img: img, slot: m.slot})
 		m.buf = nil

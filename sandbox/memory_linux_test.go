@@ -100,6 +100,42 @@ func recycle(t *testing.T, p *mapped, img *image, r *rand.Rand) {
 	p.release(c)
 }
 
+// TestReadySlotsGiveWay fills what may be kept ready with slots of one image: another that
+// is used later gets its share, and room where there is none.
+func TestReadySlotsGiveWay(t *testing.T) {
+	ms, err := newMapped(keepIdle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := ms.(*mapped)
+	defer p.close()
+	first, second := testImage(t, p), testImage(t, p)
+	defer p.drop(first)
+	defer p.drop(second)
+	hold := func(img *image, n int) {
+		var live []*memory
+		for range n {
+			m, err := p.begin(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			live = append(live, m)
+		}
+		for _, m := range live {
+			p.release(m)
+		}
+	}
+	hold(first, keepIdle)
+	if first.ready.Load() != keepIdle {
+		t.Fatalf("%d slots are ready", first.ready.Load())
+	}
+	hold(second, 100)
+	hold(second, 100)
+	if n := second.ready.Load(); n != 100 || first.ready.Load() >= keepIdle || p.idle.Load() > keepIdle {
+		t.Errorf("%d slots of the second image are ready, %d of the first, %d in all", n, first.ready.Load(), p.idle.Load())
+	}
+}
+
 func TestSlotsRunOut(t *testing.T) {
 	rt := newTestRuntime(t, Options{Slots: 4})
 	p := load(t, rt, testArena(t, shop, shopTools...))
