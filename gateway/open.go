@@ -211,6 +211,7 @@ func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Eve
 	if world == nil && len(history) == 0 {
 		if e.insts[o.Digest], err = g.start(ctx, e.arena, worldOf(&o, e.task)); err != nil {
 			delete(e.insts, o.Digest)
+			g.opts.Logger.WarnContext(ctx, "world does not start", "arena", o.Arena, "task", o.Task, "reason", err)
 			return fmt.Errorf("%w: %w", astra.ErrRefused, &hiddenError{"the world of arena " + o.Arena + " does not start", err})
 		}
 	}
