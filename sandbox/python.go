@@ -295,6 +295,9 @@ func (m *pythonModule) order(a *astra.Arena, source []byte) ([]byte, error) {
 		if t.Name == "setup" || t.Name == "state" {
 			return nil, errOwnName(t.Name)
 		}
+		if a.Class != "" && strings.HasPrefix(t.Name, "_") {
+			return nil, fmt.Errorf("arena.yaml: the tool %s: a tool is a public method; drop the underscore", t.Name)
+		}
 		m.tools[t.Name] = i
 		names = append(names, t.Name)
 		if t.Derived {

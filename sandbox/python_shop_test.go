@@ -91,19 +91,6 @@ func BenchmarkPython(b *testing.B) {
 			i.Close()
 		}
 	})
-	b.Run("fork, close", func(b *testing.B) {
-		i := start(b, p, 1)
-		for range 5 {
-			mustCall(b, i, "create_order", json.RawMessage(`{"user":"u4","total":3}`))
-		}
-		for b.Loop() {
-			f, err := i.Fork(b.Context())
-			if err != nil {
-				b.Fatal(err)
-			}
-			f.Close()
-		}
-	})
 	b.Run("fork", func(b *testing.B) {
 		i := start(b, p, 1)
 		for range 5 {

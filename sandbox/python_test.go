@@ -300,6 +300,11 @@ class Account:
 
 func TestPythonLoadRefuses(t *testing.T) {
 	rt := newTestPython(t, Options{})
+	hidden := pyArena(t, "class Shop:\n  def _reset(self): pass", "_reset")
+	hidden.Class = "Shop"
+	if _, err := rt.Load(t.Context(), hidden); err == nil || !strings.Contains(err.Error(), "a tool is a public method") {
+		t.Errorf("Load of a private method = %v", err)
+	}
 	for _, c := range []struct{ code, class, want string }{
 		{"def get_user(:\n  pass", "", "tools.py:1: SyntaxError: invalid syntax"},
 		{"x = 1\nraise ValueError('no')", "", "tools.py:2: ValueError: no"},
