@@ -351,6 +351,12 @@ func (p *mapped) release(m *memory) {
 	img.left()
 }
 
+// runBuffers are what a scan writes its runs into: on the stack they would not stay.
+var runBuffers = sync.Pool{New: func() any {
+	b := make([]run, 0, 1024)
+	return &b
+}}
+
 // restore gives a slot the bytes of its image again, and reports whether it could.
 func (p *mapped) restore(m *memory) bool {
 	size := len(m.img.bytes)
@@ -358,8 +364,9 @@ func (p *mapped) restore(m *memory) bool {
 		m.buf, m.grown = m.buf[:size], false
 		return mapOver(m.buf[:slotSize], readWrite, m.img.fd) == nil
 	}
-	var found [keepPages + 1]run
-	runs, ok := p.scan(m.buf, found[:0])
+	found := runBuffers.Get().(*[]run)
+	defer runBuffers.Put(found)
+	runs, ok := p.scan(m.buf, (*found)[:0:keepPages+1])
 	pages := 0
 	for _, r := range runs {
 		pages += (r.end - r.start) / osPage
@@ -392,16 +399,18 @@ func (p *mapped) clone(m *memory) (*memory, error) {
 			return nil, err
 		}
 	}
-	var found [1024]run
-	for _, r := range p.dirty(m, found[:0]) {
+	found := runBuffers.Get().(*[]run)
+	defer runBuffers.Put(found)
+	for _, r := range p.dirty(m, *found) {
 		copy(c.buf[r.start:r.end], m.buf[r.start:r.end])
 	}
 	return c, nil
 }
 
 func (p *mapped) rest(m *memory) []byte {
-	var found [1024]run
-	return rest(m, p.dirty(m, found[:0]))
+	found := runBuffers.Get().(*[]run)
+	defer runBuffers.Put(found)
+	return rest(m, p.dirty(m, *found))
 }
 
 // dirty finds the pages that a memory no longer shares with its image.

@@ -18,24 +18,26 @@ import (
 // one: an instance of the Extism framework, and a python3 process.
 func peerRows(ctx context.Context, l *lab) ([]row, error) {
 	process, err := l.processes(ctx)
-	if err != nil {
-		return []row{info("episode in a python3 process", "not measured: "+err.Error())}, nil
-	}
-	rows := []row{info("episode of five calls in a python3 process", fmt.Sprintf("%.0f/s", process))}
-	add := func(what string, rate float64, err error) {
-		if err != nil {
-			rows = append(rows, info(what, "not measured: "+err.Error()))
-			return
-		}
-		rows = append(rows, info(what, fmt.Sprintf("%.0f/s, %.0f × that", rate, rate/process)))
-	}
+	rows := []row{episodeRow("episode of five calls in a python3 process", process, 0, err)}
 	rate, err := l.extism()
-	add("  a fresh instance of Extism, Go plug-in", rate, err)
+	rows = append(rows, episodeRow("  a fresh instance of Extism, Go plug-in", rate, process, err))
 	for _, e := range l.engines() {
 		rate, err := l.episodes(ctx, &e)
-		add("  "+e.name, rate, err)
+		rows = append(rows, episodeRow("  "+e.name, rate, process, err))
 	}
 	return rows, nil
+}
+
+// episodeRow is a rate, and how many times the process's it is. A process that could not be
+// measured has none, which takes the comparison away but not the rate.
+func episodeRow(what string, rate, process float64, err error) row {
+	switch {
+	case err != nil:
+		return info(what, "not measured: "+err.Error())
+	case process == 0:
+		return info(what, fmt.Sprintf("%.0f/s", rate))
+	}
+	return info(what, fmt.Sprintf("%.0f/s, %.0f × that", rate, rate/process))
 }
 
 // episodes is how many there are in a second, one after another.

@@ -51,7 +51,7 @@ func (l *lab) build(dir, pkg string) ([]byte, error) {
 	cmd := exec.Command("go", "build", "-C", dir, "-buildmode=c-shared", "-ldflags=-s -w", "-o", file, pkg)
 	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("the guest does not build: %.300s", out)
+		return nil, fmt.Errorf("the guest does not build: %w, %.300s", err, out)
 	}
 	return os.ReadFile(file)
 }
@@ -119,6 +119,10 @@ func (l *lab) engineRows(ctx context.Context, e *engine) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	first, err := b.firstCalls(ctx, l.n(4000))
+	if err != nil {
+		return nil, err
+	}
 	forks, err := l.forkTimes(ctx, b.Program)
 	if err != nil {
 		return nil, err
@@ -128,16 +132,40 @@ func (l *lab) engineRows(ctx context.Context, e *engine) ([]row, error) {
 		return nil, err
 	}
 	calls, price, err := l.priceOfFuel(ctx, e, b)
+	if err != nil {
+		return nil, err
+	}
 	rows := []row{info(e.name+": start an instance", start.String()), info(e.name+": tool call", calls.String()),
 		info(e.name+": fork of a running episode, five calls in", forks.String()), info(e.name+": memory per live episode, two calls in", fmt.Sprintf("%.0f KiB", each)),
-		info(e.name+": price of fuel on that call", fmt.Sprintf("%+.0f %%", 100*price))}
+		info(e.name+": price of fuel on that call", fmt.Sprintf("%+.0f %%", 100*price)), info(e.name+": first call of an episode", first.String())}
 	if e.kind == astra.Python {
 		rows[0] = judged(rows[0].What, rows[0].Measured, "≤ 5 ms p50", start.at(.5) <= 5000)
 		rows[1] = judged(rows[1].What, rows[1].Measured, "≤ 80 µs p50", calls.at(.5) <= 80)
 		rows[2] = judged(rows[2].What, rows[2].Measured, "< 2 ms p50", forks.at(.5) < 2000)
 		rows[3] = judged(rows[3].What, rows[3].Measured, "≤ 25 MiB", each <= 25<<10)
 	}
-	return rows, err
+	return rows, nil
+}
+
+// firstCalls times the first call of so many fresh instances.
+func (b *bay) firstCalls(ctx context.Context, n int) (times, error) {
+	inst, err := b.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ts, failed := measure(n, func(int) error {
+		if err != nil {
+			return err
+		}
+		return good(inst.Call(ctx, "get_user", getUser))
+	}, func() {
+		inst.Close()
+		inst, err = b.start(ctx)
+	})
+	if err == nil {
+		inst.Close()
+	}
+	return ts, failed
 }
 
 // liveSize is the private memory of an episode, two calls in, in KiB.
