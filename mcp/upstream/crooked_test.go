@@ -166,7 +166,8 @@ func TestCrookedLeaks(t *testing.T) {
 			t.Errorf("nothing was said: %s %s", res.Value, log.String())
 		}
 		for _, name := range []string{"GOCACHE", "USER", "ASTRA_CONTROL"} {
-			if strings.Contains(string(res.Value), name+"=") {
+			// The one that is visited is this very process.
+			if target.Command != nil && strings.Contains(string(res.Value), name+"=") {
 				t.Errorf("the server has our %s", name)
 			}
 		}
