@@ -20,6 +20,7 @@
 //	episode/<id>/<n>               -> astra.Event, as JSON
 //	head/<id>                      -> head: how many events, and the summary
 //	key/<key hash>                 -> id
+//	snapshot/<id>                  -> gateway.StoredSnapshot, as JSON; a cache, of open episodes alone
 //	open/<time>/<id>               -> nothing: neither scored nor ended
 //	index/time/<time>/<id>         -> nothing
 //	index/arena/<hash>/<time>/<id> -> nothing
