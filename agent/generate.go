@@ -36,6 +36,9 @@ func Arguments(rng *rand.Rand, schema json.RawMessage) (json.RawMessage, error) 
 	if err := dec.Decode(&root); err != nil {
 		return nil, fmt.Errorf("input schema: %w", err)
 	}
+	if err := numbersFit(root); err != nil {
+		return nil, fmt.Errorf("input schema: %w", err)
+	}
 	check, err := compile(root)
 	if err != nil {
 		return nil, fmt.Errorf("input schema: %w", err)
@@ -52,6 +55,32 @@ func Arguments(rng *rand.Rand, schema json.RawMessage) (json.RawMessage, error) 
 		}
 	}
 	return nil, fmt.Errorf("no arguments that fit the schema in %d draws: %w", maxTries, last)
+}
+
+// numbersFit refuses numbers beyond the range of a double, at either end: the library makes
+// fractions of them, which takes memory without end or fails, and then it panics.
+func numbersFit(v any) error {
+	switch v := v.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		mantissa, _, _ := strings.Cut(strings.ToLower(v.String()), "e")
+		if err != nil || len(mantissa) > 400 || f == 0 && strings.Trim(mantissa, "-0.") != "" {
+			return fmt.Errorf("the number %.40s is beyond the range of a double", v)
+		}
+	case []any:
+		for _, item := range v {
+			if err := numbersFit(item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(v)) { // so that the same one is named each time
+			if err := numbersFit(v[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // compile loads nothing from outside: the library's own loader would follow file URLs.

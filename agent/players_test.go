@@ -167,6 +167,7 @@ func TestArgumentsBeyondReach(t *testing.T) {
 func FuzzArguments(f *testing.F) {
 	f.Add([]byte(`{"type":"object","properties":{"s":{"pattern":"(a{9}){9}"},"n":{"multipleOf":1e-300,"maximum":1e308}}}`), uint64(1))
 	f.Add([]byte(`{"allOf":[{"$ref":"#/allOf/0"}]}`), uint64(2))
+	f.Add([]byte(`{"type":"object","properties":{"n":{"multipleOf":1e-322222201}}}`), uint64(11))
 	f.Fuzz(func(t *testing.T, schema []byte, seed uint64) {
 		args, err := Arguments(rand.New(rand.NewPCG(seed, 0)), schema)
 		if err != nil {
