@@ -8,6 +8,7 @@
 # bytes: '=' and JSON, '!' and a message, a NUL and where it came from, or '?' where the
 # input is not JSON.
 import gc, io, json, posix, random, struct, sys, time, types
+# What most tools import is in the image already, compiled.
 import collections, copy, dataclasses, datetime, decimal, enum, functools, itertools, math, re, string, typing, uuid
 
 HEAD, ROOM, MOST = @HEAD@, @ROOM@, 4000
@@ -97,7 +98,7 @@ def other(v):
         return int(v) if v.is_finite() and v == v.to_integral_value() and abs(v) < 1 << 53 else plain(float(v))
     if isinstance(v, (bytes, bytearray, memoryview)):
         return bytes(v).decode('utf-8', 'replace')
-    if isinstance(v, (uuid.UUID, complex, types.SimpleNamespace)) and not hasattr(v, '__dict__'):
+    if isinstance(v, (uuid.UUID, complex)) or hasattr(v, '__fspath__'):
         return str(v)
     if isinstance(v, collections.abc.Mapping):
         return {key(k): v[k] for k in v}
@@ -105,8 +106,6 @@ def other(v):
         return list(v)
     if dataclasses.is_dataclass(v) and not isinstance(v, type):
         return {f.name: getattr(v, f.name) for f in dataclasses.fields(v) if not f.name.startswith('_')}
-    if hasattr(v, '__fspath__') or isinstance(v, (uuid.UUID, complex)):
-        return str(v)
     if hasattr(v, '__dict__') and not isinstance(v, (type, types.FunctionType, types.ModuleType)):
         return {k: x for k, x in vars(v).items() if not k.startswith('_')}
     raise TypeError(f'it returned a {type(v).__name__}, which is no JSON: return a dict, a list, text or a number')

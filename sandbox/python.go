@@ -191,9 +191,6 @@ func readPython(file string) ([]byte, error) {
 	return code, nil
 }
 
-// errNotLeft says that boot.py did not get to its end.
-var errNotLeft = errors.New("boot.py ended")
-
 // newInterpreter starts Python with boot.py and leaves it at its last line: main's frames
 // stay where they are in memory, and every later call is as if made from there.
 func newInterpreter(ctx context.Context, code []byte, o *Options) (*interpreter, error) {
@@ -207,7 +204,7 @@ func newInterpreter(ctx context.Context, code []byte, o *Options) (*interpreter,
 		x.args, x.parking = []string{"python", "-S", "-c", source}, true
 		seedBlock(x.scratch[:], 0, astra.DefaultNow)
 		if err := x.fn[0].CallWithStack(x, x.stack[:]); !errors.Is(err, errParked) {
-			return fmt.Errorf("%w: %v %v\n%s", errNotLeft, err, x.err, x.log)
+			return fmt.Errorf("boot.py ended: %w\n%s", errors.Join(err, x.err), x.log)
 		}
 		e.rest = slices.Clone(x.rest)
 		return e.at.read(x)

@@ -104,7 +104,6 @@ func TestWASMHostile(t *testing.T) {
 	}{
 		{"sound", hostileGuest{}, "1"},
 		{"null", hostileGuest{call: packed(0, 0)}, "null"},
-		{"not UTF-8", hostileGuest{call: append([]byte{0x41, 17, 0x41, 0xff, 1, 0x3a, 0, 0}, answer1...)}, `tool: the module returned neither`},
 		{"no JSON", hostileGuest{call: packed(16, 3)}, `tool: the module returned neither`},
 		{"result beyond memory", hostileGuest{call: packed(4<<16, 8)}, "!tool: the tool broke the engine"},
 		{"result at the end of addresses", hostileGuest{call: packed(-1, 1000)}, "!tool: the tool broke the engine"},
@@ -140,6 +139,19 @@ func TestWASMHostile(t *testing.T) {
 				t.Errorf("f = %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+func TestEnvelope(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"value": {"a": [1, "é"]}}`: `{"a":[1,"é"]}`, `{"value":null}`: "null", `{"error":"no such thing"}`: "no such thing",
+		`{}`: errEnvelope.message, `{"value":1,"error":"x"}`: errEnvelope.message, `{"value":1} 2`: errEnvelope.message, `{"valve":1}`: errEnvelope.message,
+		"{\"value\":\"\xff\"}": errEnvelope.message, `7`: errEnvelope.message, ``: errEnvelope.message,
+	} {
+		value, err := openEnvelope([]byte(text))
+		if got := string(value); err == nil && got != want || err != nil && err.Error() != want {
+			t.Errorf("%q is %q, %v, want %s", text, got, err, want)
+		}
 	}
 }
 
