@@ -25,11 +25,15 @@ var rooms = map[string][]string{
 	"httpapi":             {"", "gateway"},
 	"httpapi/client":      {"", "gateway", "httpapi"}, // speaks the types that the server answers with
 	"agent":               {"", "gateway"},
-	"synth":               {"", "gateway"},
+	"synth":               {""},
+	"synth/tables":        {"", "synth"},
+	"synth/questions":     {"", "gateway", "llm", "synth"}, // asks models, and tries code in a runtime
+	"synth/rows":          {"", "synth"},
+	"synth/distractors":   {"", "llm"},
 	"trainer":             {"", "gateway"},
 	"examples":            {},
 	"cmd": {"", "gateway", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
-		"agent", "synth", "trainer", "examples"},
+		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.

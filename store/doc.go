@@ -26,6 +26,8 @@
 //	index/arena/<hash>/<time>/<id> -> nothing
 //	index/task/<hash>/<time>/<id>  -> nothing; the hash is of arena and task
 //	index/group/<hash>/<time>/<id> -> nothing
+//	note/<key>                     -> noteRecord; keys are those of its writer: results of synthesis, replies of models
+//	notes/<n>/<key>                -> up to 512 KiB of the note
 //
 // The head is what makes an event part of a log: it is written last, in the transaction
 // of the append or, if an append is too big for one transaction, in the last of several.
