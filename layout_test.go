@@ -46,7 +46,9 @@ var owners = map[string][]string{
 	"github.com/prometheus":           {"httpapi", "cmd"},
 	"github.com/openai/openai-go":     {"agent", "llm"},
 	"github.com/spf13":                {"cmd"},
-	"go.yaml.in/yaml":                 {"", "cmd"},
+	"go.yaml.in/yaml":                 {"", "cmd", "synth/tables"},
+	"github.com/parquet-go":           {"synth/tables"},
+	"modernc.org/sqlite":              {"synth/tables"},
 	"github.com/santhosh-tekuri":      {"", "agent"},
 	"github.com/modelcontextprotocol": {}, // a peer of tests
 	"github.com/rogpeppe/go-internal": {}, // of tests
