@@ -57,12 +57,18 @@ func (g *Gateway) call(ctx context.Context, e *episode, c astra.Call) (astra.Ste
 	if err := g.append(ctx, e, Handed, astra.Event{Called: &step}); err != nil {
 		return astra.Step{}, &astra.StepError{Step: step.Index, Fault: astra.FaultGateway, Err: err}
 	}
-	e.mark()
-	g.count.calls.Add(1)
-	if !step.Result.OK() {
-		g.count.failed.Add(1)
+	if !e.rehearsed {
+		e.mark()
+		g.tally(step.Result)
 	}
 	return step, nil
+}
+
+func (g *Gateway) tally(r astra.Result) {
+	g.count.calls.Add(1)
+	if !r.OK() {
+		g.count.failed.Add(1)
+	}
 }
 
 // mayCall refuses what is no step: a call after the end or beyond the budget.
@@ -375,7 +381,9 @@ func (g *Gateway) invalidate(ctx context.Context, e *episode, se *astra.StepErro
 		return se
 	}
 	ended := astra.Ended{As: astra.StatusInvalid, Fault: se.Fault, Reason: clip(se.Error(), 2000)}
-	g.count.invalid.Add(1)
+	if !e.rehearsed {
+		g.count.invalid.Add(1)
+	}
 	g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "step", se.Step, "fault", se.Fault, "reason", Causes(se.Err))
 	return errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, se), g.append(ctx, e, Synced, astra.Event{Ended: &ended}))
 }
