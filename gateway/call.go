@@ -225,6 +225,9 @@ func (e *episode) spare(ctx context.Context, from *loaded, inst Instance) Instan
 	return spare
 }
 
+// BrokenPromise is what a failed result begins with that did not fit the tool's output schema.
+const BrokenPromise = "the tool broke its own promise: "
+
 // run is one call in one world: what every play, first or repeated, must do alike. A result
 // against its schema is the tool's doing where the bundle has its code; one from outside
 // is a lie that the arena's author could not prevent.
@@ -237,7 +240,7 @@ func (l *loaded) run(ctx context.Context, inst Instance, tool *astra.Tool, args 
 		if !l.runtime.Pure() {
 			return astra.Result{}, fmt.Errorf("%s answered against its schema: %w", tool.Name, err)
 		}
-		return astra.Result{Error: "the tool broke its own promise: " + err.Error(), Fault: astra.FaultTool, Log: res.Log}, nil
+		return astra.Result{Error: BrokenPromise + err.Error(), Fault: astra.FaultTool, Log: res.Log}, nil
 	}
 	return res, nil
 }
