@@ -92,3 +92,35 @@ func parseGoldRef(s string) (n int, path []string, ok bool) {
 	}
 	return n, path, true
 }
+
+// A GoldRef is a reference in a gold call's arguments to what an earlier one returned.
+type GoldRef struct {
+	Param string   // the argument it stands in, at whatever depth
+	Call  int      // from 1
+	Path  []string // into that call's value
+}
+
+// GoldRefs lists the references in a gold call's arguments, in the order of the text.
+func GoldRefs(args json.RawMessage) []GoldRef {
+	v, err := parseJSON(args, maxDepth)
+	if err != nil || v.kind != objectKind {
+		return nil
+	}
+	var refs []GoldRef
+	for i, param := range v.keys {
+		refs = v.items[i].goldRefs(param, refs)
+	}
+	return refs
+}
+
+func (v *value) goldRefs(param string, refs []GoldRef) []GoldRef {
+	for i := range v.items {
+		refs = v.items[i].goldRefs(param, refs)
+	}
+	if v.kind == textKind {
+		if n, path, ok := parseGoldRef(v.text); ok {
+			refs = append(refs, GoldRef{Param: param, Call: n, Path: path})
+		}
+	}
+	return refs
+}

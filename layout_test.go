@@ -17,6 +17,7 @@ var rooms = map[string][]string{
 	"":                    {},
 	"gateway":             {""},
 	"gateway/runtimetest": {"", "gateway"},
+	"gateway/certify":     {"", "gateway", "agent"}, // its agents are ours, and play rehearsals
 	"sandbox":             {"", "gateway"},
 	"verifiers":           {"", "gateway"},
 	"store":               {"", "gateway"},
@@ -32,7 +33,7 @@ var rooms = map[string][]string{
 	"synth/distractors":   {"", "llm"},
 	"trainer":             {"", "gateway"},
 	"examples":            {},
-	"cmd": {"", "gateway", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
+	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
 		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
 }
 

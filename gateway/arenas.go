@@ -336,3 +336,19 @@ func (g *Gateway) Tasks(ctx context.Context, ref string, split astra.Split) ([]a
 	}
 	return tasks, nil
 }
+
+// A RuntimeInfo is what runs an arena's tools.
+type RuntimeInfo struct {
+	Kind   astra.RuntimeKind
+	Digest string // see Runtime.Digest
+	Pure   bool   // see Runtime.Pure
+}
+
+// RuntimeOf tells what runs the tools of an arena; astra.ErrNotFound.
+func (g *Gateway) RuntimeOf(ref string) (RuntimeInfo, error) {
+	l, err := g.arenas.find(ref)
+	if err != nil {
+		return RuntimeInfo{}, err
+	}
+	return RuntimeInfo{Kind: l.runtime.Kind(), Digest: l.runtime.Digest(), Pure: l.runtime.Pure()}, nil
+}

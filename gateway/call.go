@@ -57,12 +57,18 @@ func (g *Gateway) call(ctx context.Context, e *episode, c astra.Call) (astra.Ste
 	if err := g.append(ctx, e, Handed, astra.Event{Called: &step}); err != nil {
 		return astra.Step{}, &astra.StepError{Step: step.Index, Fault: astra.FaultGateway, Err: err}
 	}
-	e.mark()
-	g.count.calls.Add(1)
-	if !step.Result.OK() {
-		g.count.failed.Add(1)
+	if !e.rehearsed {
+		e.mark()
+		g.tally(step.Result)
 	}
 	return step, nil
+}
+
+func (g *Gateway) tally(r astra.Result) {
+	g.count.calls.Add(1)
+	if !r.OK() {
+		g.count.failed.Add(1)
+	}
 }
 
 // mayCall refuses what is no step: a call after the end or beyond the budget.
@@ -219,6 +225,9 @@ func (e *episode) spare(ctx context.Context, from *loaded, inst Instance) Instan
 	return spare
 }
 
+// BrokenPromise is what a failed result begins with that did not fit the tool's output schema.
+const BrokenPromise = "the tool broke its own promise: "
+
 // run is one call in one world: what every play, first or repeated, must do alike. A result
 // against its schema is the tool's doing where the bundle has its code; one from outside
 // is a lie that the arena's author could not prevent.
@@ -231,7 +240,7 @@ func (l *loaded) run(ctx context.Context, inst Instance, tool *astra.Tool, args 
 		if !l.runtime.Pure() {
 			return astra.Result{}, fmt.Errorf("%s answered against its schema: %w", tool.Name, err)
 		}
-		return astra.Result{Error: "the tool broke its own promise: " + err.Error(), Fault: astra.FaultTool, Log: res.Log}, nil
+		return astra.Result{Error: BrokenPromise + err.Error(), Fault: astra.FaultTool, Log: res.Log}, nil
 	}
 	return res, nil
 }
@@ -375,7 +384,9 @@ func (g *Gateway) invalidate(ctx context.Context, e *episode, se *astra.StepErro
 		return se
 	}
 	ended := astra.Ended{As: astra.StatusInvalid, Fault: se.Fault, Reason: clip(se.Error(), 2000)}
-	g.count.invalid.Add(1)
+	if !e.rehearsed {
+		g.count.invalid.Add(1)
+	}
 	g.opts.Logger.ErrorContext(ctx, "episode invalid", "episode", e.id, "step", se.Step, "fault", se.Fault, "reason", Causes(se.Err))
 	return errors.Join(fmt.Errorf("%w: %w", astra.ErrInvalid, se), g.append(ctx, e, Synced, astra.Event{Ended: &ended}))
 }

@@ -32,12 +32,13 @@ type episode struct {
 	task  *astra.Task               // nil in free play
 	insts map[astra.Digest]Instance // its own arena's, and distractors' once called
 
-	rested   map[astra.Digest]snapshot // of worlds that were put away
-	marks    []snapshot                // of the own arena's world, by step; see mark
-	awake    *list.Element             // in liveSet.awake, when idle with instances
-	size     int64                     // bytes of the record, rested and marks, about
-	stored   int                       // the step of the snapshot in the store, 0: none
-	breached bool                      // a call went beyond a limit, so the next may, too
+	rested    map[astra.Digest]snapshot // of worlds that were put away
+	marks     []snapshot                // of the own arena's world, by step; see mark
+	awake     *list.Element             // in liveSet.awake, when idle with instances
+	size      int64                     // bytes of the record, rested and marks, about
+	stored    int                       // the step of the snapshot in the store, 0: none
+	rehearsed bool                      // its log is in memory alone, and it counts nowhere
+	breached  bool                      // a call went beyond a limit, so the next may, too
 }
 
 // drop releases the instances; the next use rebuilds them from the log, or from where they
@@ -357,7 +358,7 @@ func (g *Gateway) append(ctx context.Context, e *episode, sync Sync, events ...a
 	for i := range events {
 		events[i] = g.event(events[i])
 	}
-	if err := g.store.Append(context.WithoutCancel(ctx), e.id, sync, events...); err != nil {
+	if err := g.write(ctx, e, sync, events); err != nil {
 		e.drop()
 		e.rec = nil
 		return err
@@ -376,9 +377,19 @@ func (g *Gateway) append(ctx context.Context, e *episode, sync Sync, events ...a
 	return nil
 }
 
+// write hands events to the store; a rehearsal's are its record alone.
+func (g *Gateway) write(ctx context.Context, e *episode, sync Sync, events []astra.Event) error {
+	if e.rehearsed {
+		return nil
+	}
+	return g.store.Append(context.WithoutCancel(ctx), e.id, sync, events...)
+}
+
 // over lets go of what only an open episode needs.
 func (g *Gateway) over(e *episode) {
 	e.drop()
 	e.rested, e.marks = nil, nil
-	g.open.end(e.id, e.rec.KeyHash, g.opts.Now())
+	if !e.rehearsed {
+		g.open.end(e.id, e.rec.KeyHash, g.opts.Now())
+	}
 }

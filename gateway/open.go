@@ -88,12 +88,9 @@ func checkRequest(req *OpenRequest, task *astra.Task) error {
 
 // view is what the agent will see: the task's tools, what turns add, and distractors.
 func (g *Gateway) view(ctx context.Context, l *loaded, task *astra.Task, seed int64) (astra.View, error) {
-	v := astra.View{Tools: l.InitialTools(task)}
+	v := l.ownView(task)
 	if task == nil {
 		return v, nil
-	}
-	for _, turn := range task.Turns {
-		v.Added = append(v.Added, turn.ToolsAdded)
 	}
 	taken := map[string]bool{}
 	for _, name := range v.At(len(task.Turns)) {
@@ -112,6 +109,18 @@ func (g *Gateway) view(ctx context.Context, l *loaded, task *astra.Task, seed in
 		v.Distractors = append(v.Distractors, d)
 	}
 	return v, nil
+}
+
+// ownView is the arena's own tools in a task's view.
+func (l *loaded) ownView(task *astra.Task) astra.View {
+	v := astra.View{Tools: l.InitialTools(task)}
+	if task == nil {
+		return v
+	}
+	for _, turn := range task.Turns {
+		v.Added = append(v.Added, turn.ToolsAdded)
+	}
+	return v
 }
 
 // distractor finds the tool. That its world starts is tried once for each arena now: later

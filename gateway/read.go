@@ -84,6 +84,10 @@ func (g *Gateway) Tools(ctx context.Context, id astra.EpisodeID) ([]astra.Public
 	if err != nil {
 		return nil, err
 	}
+	return g.toolsNow(e)
+}
+
+func (g *Gateway) toolsNow(e *episode) ([]astra.PublicTool, error) {
 	tools := []astra.PublicTool{}
 	for _, name := range e.rec.View.At(e.rec.Turn()) {
 		tool, _, err := g.inView(e, name, e.rec.Turn())

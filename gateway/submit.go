@@ -80,8 +80,8 @@ func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*a
 	if err := g.mustBeOpen(ctx, e); err != nil {
 		return nil, err
 	}
-	if s.Answer != nil && len(*s.Answer) > maxAnswer {
-		return nil, refuse("an answer is at most %d bytes", maxAnswer)
+	if err := checkAnswer(s.Answer); err != nil {
+		return nil, err
 	}
 	if len(s.Messages) > maxMessages {
 		return nil, refuse("messages are at most %d bytes", maxMessages)
@@ -95,6 +95,13 @@ func (g *Gateway) submit(ctx context.Context, e *episode, s astra.Submitted) (*a
 		return nil, g.append(ctx, e, Synced, astra.Event{Submitted: &s}, endedAs(astra.StatusAborted, "", "free play has no score"))
 	}
 	return g.settle(ctx, e, &s)
+}
+
+func checkAnswer(answer *string) error {
+	if answer != nil && len(*answer) > maxAnswer {
+		return refuse("an answer is at most %d bytes", maxAnswer)
+	}
+	return nil
 }
 
 // withRefusals is the record as messages may tell it: of more refused calls than were logged.
