@@ -71,13 +71,14 @@ type Run struct {
 
 // A Yield counts what a stage made of its items.
 type Yield struct {
-	Stage    string         `json:"stage"`
-	Items    int            `json:"items"`
-	Passed   int            `json:"passed"`
-	Failed   int            `json:"failed"`
-	Unknown  int            `json:"unknown"`
-	Resumed  int            `json:"-"`                  // had been done by an earlier process; no part of a report
-	Rejected map[string]int `json:"rejected,omitempty"` // by reason, failed and unknown
+	Stage    string            `json:"stage"`
+	Items    int               `json:"items"`
+	Passed   int               `json:"passed"`
+	Failed   int               `json:"failed"`
+	Unknown  int               `json:"unknown"`
+	Resumed  int               `json:"-"`                  // had been done by an earlier process; no part of a report
+	Rejected map[string]int    `json:"rejected,omitempty"` // by reason, failed and unknown
+	Examples map[string]string `json:"examples,omitempty"` // the first detail of each reason
 }
 
 // RunID names a run by all that decides its results: an author with its version, settings,
@@ -154,7 +155,7 @@ func Stage[In, Out any](ctx context.Context, r *Run, name string, items iter.Seq
 				yield(o.result, fmt.Errorf("%s: %w", name, o.err))
 				return
 			}
-			if r.count(name, o.result.Verdict, o.result.Reason, o.resumed); !yield(o.result, nil) {
+			if r.count(name, o.result.Verdict, o.result.Reason, o.result.Detail, o.resumed); !yield(o.result, nil) {
 				return
 			}
 		}
@@ -220,11 +221,11 @@ func (r *Run) yield(stage string) *Yield {
 			return &r.yields[i]
 		}
 	}
-	r.yields = append(r.yields, Yield{Stage: stage, Rejected: map[string]int{}})
+	r.yields = append(r.yields, Yield{Stage: stage, Rejected: map[string]int{}, Examples: map[string]string{}})
 	return &r.yields[len(r.yields)-1]
 }
 
-func (r *Run) count(stage string, v Verdict, reason string, resumed bool) {
+func (r *Run) count(stage string, v Verdict, reason, detail string, resumed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	y := r.yield(stage)
@@ -238,7 +239,9 @@ func (r *Run) count(stage string, v Verdict, reason string, resumed bool) {
 		y.Unknown++
 	}
 	if v != Pass {
-		y.Rejected[reason]++
+		if y.Rejected[reason]++; y.Rejected[reason] == 1 {
+			y.Examples[reason] = detail
+		}
 	}
 	if resumed {
 		y.Resumed++

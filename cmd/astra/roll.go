@@ -193,12 +193,8 @@ func (r *rollout) submit(ctx context.Context, id astra.EpisodeID, answer string,
 
 // progressBar draws on a terminal, and on nothing else.
 func (a *app) progressBar(total int) (draw func(done, invalid, failed int), end func()) {
-	f, ok := a.stderr.(*os.File)
-	if ok {
-		info, err := f.Stat()
-		ok = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if !ok {
+	f := a.terminal()
+	if f == nil {
 		return func(int, int, int) {}, func() {}
 	}
 	start, last := time.Now(), time.Time{}
@@ -221,4 +217,31 @@ func (a *app) progressBar(total int) (draw func(done, invalid, failed int), end 
 		}
 	}
 	return draw, func() { fmt.Fprint(f, "\r\x1b[K") }
+}
+
+// terminal is standard error, if somebody looks at it.
+func (a *app) terminal() *os.File {
+	f, ok := a.stderr.(*os.File)
+	if !ok {
+		return nil
+	}
+	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return nil
+	}
+	return f
+}
+
+// statusLine returns what rewrites one line on a terminal, and nothing elsewhere.
+func (a *app) statusLine() func(format string, args ...any) {
+	f := a.terminal()
+	if f == nil {
+		return func(string, ...any) {}
+	}
+	last := time.Time{}
+	return func(format string, args ...any) {
+		if time.Since(last) > time.Second/20 {
+			last = time.Now()
+			fmt.Fprintf(f, "\r\x1b[K"+format, args...)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package tables
 import (
 	"math/rand/v2"
 	"reflect"
+	"strings"
 )
 
 // What is tried of a call before it is believed.
@@ -75,6 +76,9 @@ func (n *node) indifferent(rng *rand.Rand) bool {
 		tried, alike := 0, 0
 		for range otherEntities {
 			v := values[rng.IntN(len(values))]
+			if list, ok := v.([]string); ok {
+				v = pick(rng, list)
+			}
 			if v == nil || asText(v) == asText(a.value) {
 				continue
 			}
@@ -103,8 +107,11 @@ func (n *node) others(param string) []any {
 		return column(t, t.Key)
 	}
 	for _, f := range n.tool.filters {
-		if f.param != param || f.how != "is" {
+		if f.param != param {
 			continue
+		}
+		if f.how == "word" {
+			return wordsOf(t, f.col)
 		}
 		if ref := t.Columns[f.col].Ref; ref != nil {
 			return column(ref.Table, ref.Table.Key)
@@ -112,6 +119,17 @@ func (n *node) others(param string) []any {
 		return column(t, f.col)
 	}
 	return nil
+}
+
+// wordsOf are the first words of a column's texts.
+func wordsOf(t *Table, col int) []any {
+	var words []any
+	for _, v := range column(t, col) {
+		if w, _, _ := strings.Cut(asText(v), " "); len(w) >= 4 {
+			words = append(words, w)
+		}
+	}
+	return words
 }
 
 func column(t *Table, i int) []any {

@@ -54,14 +54,18 @@ func (o *Options) withDefaults() Options {
 
 // A Certifier says what is wrong with an arena. It is safe for concurrent use.
 type Certifier interface {
-	// Certify returns whether the arena passes and, if it does not, why: for each task that
-	// is at fault the reason, and under "" what is wrong with the arena as a whole.
-	Certify(ctx context.Context, a *astra.Arena) (Findings, error)
+	Certify(ctx context.Context, a *astra.Arena) (Examination, error)
 }
 
-// Findings are reasons by task id; none means that the arena passes. A reason is the name of
-// the check, ": " and what it found.
-type Findings map[string]string
+// An Examination is what certification found of an arena.
+type Examination struct {
+	// Findings has, for each task that is at fault, the reason, and under "" what is wrong
+	// with the arena as a whole. A reason is the name of the check, ": " and what it found.
+	// None means that the arena passes.
+	Findings    map[string]string `json:"findings,omitempty"`
+	Certificate []byte            `json:"certificate,omitempty"` // of an arena that passes
+	Mutation    float64           `json:"mutation,omitempty"`    // mutated answers that were refused, a share
+}
 
 // An Author writes arenas over tables.
 type Author struct {
@@ -166,6 +170,8 @@ type Written struct {
 	Files     []astra.File
 	Instances []*synth.Instance // by task, in order
 	Tasks     []*astra.Task
+	Tools     int
+	Mutation  float64 // mutated answers that were refused, a share
 }
 
 // Write draws the tasks of every arena, throws away what is not certified, and yields the
@@ -209,12 +215,12 @@ func (au *Author) write(ctx context.Context, run *synth.Run, certify Certifier, 
 		return nil, nil
 	}
 	provenance := map[string]any{"author": Version, "run": id, "seed": au.opts.Seed, "tables": describe(a.tables)}
-	findings, err := au.findings(ctx, run, certify, a, all, provenance)
+	found, err := au.examine(ctx, run, certify, a, all, provenance)
 	if err != nil {
 		return nil, err
 	}
-	w := &Written{Name: a.name}
-	for r, err := range synth.Stage(ctx, run, "certify", judged(a, all, findings), func(_ context.Context, j verdict) (synth.Result[string], error) {
+	w := &Written{Name: a.name, Tools: len(a.all()), Mutation: found.Mutation}
+	for r, err := range synth.Stage(ctx, run, "certify", judged(a, all, found.Findings), func(_ context.Context, j verdict) (synth.Result[string], error) {
 		if j.why != "" {
 			return synth.Rejected[string](checkOf(j.why), "%s", j.why), nil
 		}
@@ -230,6 +236,8 @@ func (au *Author) write(ctx context.Context, run *synth.Run, certify Certifier, 
 	if len(w.Tasks) == 0 {
 		return nil, nil
 	}
-	w.Files, err = a.files(w.Tasks, provenance)
+	if w.Files, err = a.files(w.Tasks, provenance); err == nil && found.Certificate != nil {
+		w.Files = append(w.Files, astra.File{Path: "CERTIFICATE.json", Data: found.Certificate})
+	}
 	return w, err
 }

@@ -41,6 +41,10 @@ func textSchema(description string, more ...string) string {
 	return `{"type": "string", "maxLength": 200, "description": ` + js(description) + strings.Join(more, "") + "}"
 }
 
+func dateSchema(description string) string {
+	return `{"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": ` + js(description) + "}"
+}
+
 func numberSchema(description string, more ...string) string {
 	return `{"type": "number", "description": ` + js(description) + strings.Join(more, "") + "}"
 }
@@ -63,7 +67,7 @@ func (c *Column) schema(description string) string {
 	case Bool:
 		return `{"type": "boolean", "description": ` + js(description) + "}"
 	case Date:
-		return `{"type": "string", "format": "date", "description": ` + js(description) + "}"
+		return dateSchema(description)
 	}
 	return textSchema(description)
 }
@@ -276,7 +280,7 @@ func arithmetic(tables []*Table) []*tool {
 	}
 	if anyColumn(tables, func(c *Column) bool { return c.Kind == Date }) {
 		date := func(name, description string) param {
-			return param{name, `{"type": "string", "format": "date", "description": ` + js(description) + "}", true}
+			return param{name, dateSchema(description), true}
 		}
 		all = append(all,
 			&tool{op: opDays, name: "count_days", title: "Count days", doc: "Counts the days from one date to another; negative if the second is earlier.", params: []param{date("from", "The first day."), date("to", "The last day.")}, output: resultSchema(`"days": {"type": "integer"}`), code: "return days(args);"},

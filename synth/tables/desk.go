@@ -67,7 +67,7 @@ func newDesk(n noun, t *Table) *desk {
 	row := param{d.rowParam(), key.schema(fmt.Sprintf("Whom it is for: the %s of the %s.", key.Label[en], t.One[en])), true}
 	id := param{"id", textSchema("The " + n.en + "'s id."), true}
 	quantity := param{"quantity", fmt.Sprintf(`{"type": "integer", "minimum": 1, "maximum": %d, "description": "How many units."}`, mostAtOnce), true}
-	date := param{"date", `{"type": "string", "format": "date", "description": "The day it is due."}`, true}
+	date := param{"date", dateSchema("The day it is due."), true}
 	out := resultSchema(`"id": {"type": "string"}`, fmt.Sprintf("%q: %s", d.rowParam(), key.valueSchema()), `"quantity": {"type": "integer"}`, `"date": {"type": "string"}`, `"status": {"type": "string"}`)
 	add := func(v verb, name, title, doc string, params ...param) {
 		d.tools[v] = &tool{name: name, title: title, doc: doc, params: params, output: out, writes: v != verbFind, code: "return desk." + string(v) + "(args, host);"}

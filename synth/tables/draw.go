@@ -191,6 +191,9 @@ func (d *drawer) one(hops int) (o operand, ask string, compare *astra.Compare, o
 	}
 	ask = d.say.ask(askNumber, nil, nil, o.np)
 	if v := o.value.(float64); v != float64(int64(v)) {
+		if v > -1 && v < 1 { // two decimals say too little
+			return o, "", nil, false
+		}
 		ask += d.say.rounded()
 		compare = &astra.Compare{Tolerance: 0.0051}
 	}

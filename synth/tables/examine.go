@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -12,33 +13,30 @@ import (
 
 // maxRounds is how often an arena is examined: what is left after tasks were taken out must
 // pass as it is.
-const maxRounds = 4
+const maxRounds = 12
 
-// findings examines an arena, without the tasks that were at fault, until what is left
-// passes. It returns the reasons of all that is not left, under "" one for every task.
-func (au *Author) findings(ctx context.Context, run *synth.Run, certify Certifier, a *arena, all []drawn, provenance map[string]any) (Findings, error) {
+// examine has an arena certified, without the tasks that were at fault, until what is left
+// passes. The findings are of all that is not left, under "" one for every task.
+func (au *Author) examine(ctx context.Context, run *synth.Run, certify Certifier, a *arena, all []drawn, provenance map[string]any) (Examination, error) {
 	items := func(yield func(synth.Keyed[[]drawn]) bool) { yield(synth.Keyed[[]drawn]{Key: a.name, Item: all}) }
-	for r, err := range synth.Stage(ctx, run, "examine", items, func(ctx context.Context, all []drawn) (synth.Result[Findings], error) {
+	for r, err := range synth.Stage(ctx, run, "examine", items, func(ctx context.Context, all []drawn) (synth.Result[Examination], error) {
 		found, err := a.examine(ctx, certify, all, provenance)
 		if err != nil {
-			return synth.Result[Findings]{}, err
+			return synth.Result[Examination]{}, err
 		}
 		r := synth.Passed(found)
-		if why, whole := found[""]; whole {
+		if why, whole := found.Findings[""]; whole {
 			r.Verdict, r.Reason, r.Detail = synth.Fail, checkOf(why), why
 		}
 		return r, nil
 	}) {
-		if err != nil {
-			return nil, err
-		}
-		return r.Value, nil
+		return r.Value, err
 	}
-	return nil, context.Cause(ctx)
+	return Examination{}, context.Cause(ctx)
 }
 
-func (a *arena) examine(ctx context.Context, certify Certifier, all []drawn, provenance map[string]any) (Findings, error) {
-	out := Findings{}
+func (a *arena) examine(ctx context.Context, certify Certifier, all []drawn, provenance map[string]any) (Examination, error) {
+	out := map[string]string{}
 	for range maxRounds {
 		var left []*astra.Task
 		for _, d := range all {
@@ -47,25 +45,27 @@ func (a *arena) examine(ctx context.Context, certify Certifier, all []drawn, pro
 			}
 		}
 		if len(left) == 0 {
-			return out, nil
+			return Examination{Findings: out}, nil
 		}
 		arena, err := a.load(left, provenance)
 		if err != nil {
-			return Findings{"": "load: " + err.Error()}, nil
+			return Examination{Findings: map[string]string{"": "load: " + err.Error()}}, nil
 		}
 		found, err := certify.Certify(ctx, arena)
-		if err != nil || len(found) == 0 {
-			return out, err
+		if err != nil {
+			return found, err
 		}
-		for task, why := range found {
-			out[task] = why
+		if len(found.Findings) == 0 {
+			found.Findings = out
+			return found, nil
 		}
+		maps.Copy(out, found.Findings)
 		if out[""] != "" {
-			return out, nil
+			return Examination{Findings: out}, nil
 		}
 	}
 	out[""] = fmt.Sprintf("rounds: after %d rounds some task is still at fault", maxRounds)
-	return out, nil
+	return Examination{Findings: out}, nil
 }
 
 func (a *arena) load(tasks []*astra.Task, provenance map[string]any) (*astra.Arena, error) {
@@ -83,7 +83,7 @@ func (a *arena) load(tasks []*astra.Task, provenance map[string]any) (*astra.Are
 // A verdict is what was found of one task.
 type verdict struct{ task, why string }
 
-func judged(a *arena, all []drawn, found Findings) iter.Seq[synth.Keyed[verdict]] {
+func judged(a *arena, all []drawn, found map[string]string) iter.Seq[synth.Keyed[verdict]] {
 	return func(yield func(synth.Keyed[verdict]) bool) {
 		for _, d := range all {
 			why := found[d.Task.ID]
