@@ -47,6 +47,7 @@ func (g *Gateway) call(ctx context.Context, e *episode, c astra.Call) (astra.Ste
 	if err := g.mayCall(ctx, e, c); err != nil {
 		return astra.Step{}, err
 	}
+	e.looked = nil
 	step := astra.Step{Index: len(e.rec.Steps) + 1, Turn: e.rec.Turn(), Tool: c.Tool, Args: args, Key: c.Key}
 	var trouble *astra.StepError
 	if bad != "" {

@@ -38,6 +38,7 @@ type episode struct {
 	size      int64                     // bytes of the record, rested and marks, about
 	stored    int                       // the step of the snapshot in the store, 0: none
 	rehearsed bool                      // its log is in memory alone, and it counts nowhere
+	looked    *astra.Result             // the state of a rehearsal since its last call, once it was asked for
 	breached  bool                      // a call went beyond a limit, so the next may, too
 }
 

@@ -119,7 +119,7 @@ func (r *Rehearsal) Fork(ctx context.Context) (*Rehearsal, error) {
 	rec := *r.e.rec
 	rec.Steps, rec.Turns = slices.Clip(rec.Steps), slices.Clone(rec.Turns)
 	return &Rehearsal{r.g, &episode{id: r.e.id, rehearsed: true, arena: r.e.arena, task: r.e.task, rec: &rec,
-		breached: r.e.breached, insts: map[astra.Digest]Instance{rec.Digest: world}}}, nil
+		breached: r.e.breached, looked: r.e.looked, insts: map[astra.Digest]Instance{rec.Digest: world}}}, nil
 }
 
 // Close releases the world.

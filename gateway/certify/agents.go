@@ -26,7 +26,7 @@ var constants = []string{"", "0", "1", "yes", "no", "true", "none", "[]"}
 //   - The sweeping agent calls each tool at its defaults and with every value of every
 //     enum, as far as the budget goes: below 1.
 func agents(ctx context.Context, t *trial, out *tally) error {
-	for _, play := range []func(context.Context, *trial, *tally) error{emptyAgent, constantAgent, randomAgent, readOnlyAgent, sweepingAgent} {
+	for _, play := range []func(context.Context, *trial, *tally) error{idleAgents, randomAgent, readOnlyAgent, sweepingAgent} {
 		if err := play(ctx, t, out); err != nil {
 			return err
 		}
@@ -50,41 +50,74 @@ func (t *trial) idle(ctx context.Context, answer string) (*play, error) {
 	return p, nil
 }
 
-// reward is what an agent gets that calls nothing.
-func (t *trial) reward(ctx context.Context, answer *string, out *tally) (float64, error) {
+// untouched is a play that has come to its last turn without a call.
+func (t *trial) untouched(ctx context.Context) (*play, error) {
+	p, err := t.open(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err = p.reach(ctx, len(t.task.Turns)); err == nil {
+		_, err = p.end(ctx) // looked at once for all forks
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// reward is what an agent gets that says nothing but its answer from here on.
+func (p *play) reward(ctx context.Context, answer *string, out *tally) (float64, error) {
+	f, err := p.fork(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
 	reply := ""
 	if answer != nil {
 		reply = *answer
 	}
-	p, err := t.idle(ctx, reply)
-	if err != nil {
+	if _, err := f.Turn(ctx, reply); err != nil {
 		return 0, err
 	}
-	defer p.Close()
 	out.add("plays", 1)
-	score, err := p.Score(ctx, answer)
+	score, err := f.Score(ctx, answer)
 	if err != nil {
 		return 0, err
 	}
 	return score.Reward, nil
 }
 
-func emptyAgent(ctx context.Context, t *trial, out *tally) error {
-	reward, err := t.reward(ctx, nil, out)
+func idleAgents(ctx context.Context, t *trial, out *tally) error {
+	p, err := t.untouched(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	for _, idle := range []func(context.Context, *play, *tally) error{emptyAgent, constantAgent, expectedAlone} {
+		if err := idle(ctx, p, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func emptyAgent(ctx context.Context, p *play, out *tally) error {
+	reward, err := p.reward(ctx, nil, out)
 	if err == nil && reward != 0 {
-		out.find(t.finding("an agent that does nothing gets %.3f; a verifier without a weight is a gate and gives nothing by itself", reward))
+		out.find(p.t.finding("an agent that does nothing gets %.3f; a verifier without a weight is a gate and gives nothing by itself", reward))
 	}
 	return err
 }
 
-func constantAgent(ctx context.Context, t *trial, out *tally) error {
-	share := t.answerShare()
+func constantAgent(ctx context.Context, p *play, out *tally) error {
+	t, share := p.t, p.t.answerShare()
 	list := constants
 	if common := t.in.commonAnswer(t.task); common != "" {
 		list = append(list[:len(list):len(list)], common)
 	}
 	for _, answer := range list {
-		reward, err := t.reward(ctx, &answer, out)
+		reward, err := p.reward(ctx, &answer, out)
 		if err != nil {
 			return err
 		}
@@ -93,16 +126,16 @@ func constantAgent(ctx context.Context, t *trial, out *tally) error {
 			break
 		}
 	}
-	return expectedAlone(ctx, t, share, out)
+	return nil
 }
 
 // expectedAlone: who has the answer from elsewhere must still do the work.
-func expectedAlone(ctx context.Context, t *trial, share float64, out *tally) error {
-	answer := agent.GoldAnswer(t.task)
+func expectedAlone(ctx context.Context, p *play, out *tally) error {
+	t, share, answer := p.t, p.t.answerShare(), agent.GoldAnswer(p.t.task)
 	if answer == "" || !t.counts() {
 		return nil
 	}
-	reward, err := t.reward(ctx, &answer, out)
+	reward, err := p.reward(ctx, &answer, out)
 	if err == nil && reward > share {
 		out.find(t.finding("the expected answer without a call gets %.3f, more than the %.3f that weights give to the answer; give f1 a weight", reward, share))
 	}

@@ -224,7 +224,7 @@ func inTheWay(ctx context.Context, t *trial, from, to int) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return !sameResult(end.steps[from].Result, t.gold.steps[to].Result) || !sameResult(end.state, t.gold.state), nil
+	return !sameResult(end.steps[from].Result, t.gold.steps[to].Result) || !sameState(end.state, t.gold.state), nil
 }
 
 // advice tells how a dependency can be made real.
