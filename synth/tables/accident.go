@@ -15,6 +15,9 @@ const (
 // accident says why a plan's answers could come out without understanding it, "" if they
 // could not: leaving out an argument must change the answer, and so must another entity.
 func (p *plan) accident(rng *rand.Rand) string {
+	if p.twins() {
+		return "two calls with one answer"
+	}
 	for _, n := range p.nodes {
 		if n.tool.writes || n.tool.table == nil {
 			continue
@@ -27,6 +30,18 @@ func (p *plan) accident(rng *rand.Rand) string {
 		}
 	}
 	return ""
+}
+
+// twins reports whether the first of two calls would solve the second's sub-question too.
+func (p *plan) twins() bool {
+	for i, n := range p.nodes {
+		for _, other := range p.nodes[:i] {
+			if n.tool == other.tool && n.at == other.at && n.solved == other.solved && reflect.DeepEqual(n.answer, other.answer) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // superfluous reports whether the answer comes out without one of the optional arguments.

@@ -209,16 +209,12 @@ func (a *arena) js() string {
 	b.WriteString(libJS)
 	b.WriteString("\n// ---- the tables\n\n")
 	for _, t := range a.tables {
-		fmt.Fprintf(&b, "const %s = new Table(%s, %s, %d, %d);\n", t.Name, js(t.Name+".json"), js(t.One[en]), t.Key, t.Title)
-	}
-	for _, t := range a.tables {
-		if filters, _ := filtersOf(t); len(filters) > 0 {
-			fmt.Fprintf(&b, "\nconst F_%s = {\n", t.Name)
-			for _, f := range filters {
-				fmt.Fprintf(&b, "  %s: [%d, %s],\n", f.param, f.col, js(f.how))
-			}
-			b.WriteString("};\n")
+		fmt.Fprintf(&b, "const %s = new Table(%s, %s, %d, %d, %s, {\n", t.Name, js(t.Name+".json"), js(t.One[en]), t.Key, t.Title, js(a.finders(t)))
+		filters, _ := filtersOf(t)
+		for _, f := range filters {
+			fmt.Fprintf(&b, "  %s: [%d, %s],\n", f.param, f.col, js(f.how))
 		}
+		b.WriteString("});\n")
 	}
 	if a.desk != nil {
 		b.WriteString(a.desk.js())
@@ -228,6 +224,21 @@ func (a *arena) js() string {
 		fmt.Fprintf(&b, "\nexport function %s(args, host) {\n  %s\n}\n", t.name, t.code)
 	}
 	return b.String()
+}
+
+// finders are the columns by which some tool finds rows of a table.
+func (a *arena) finders(t *Table) []int {
+	cols := []int{}
+	for _, tl := range a.tools {
+		switch {
+		case tl.table != t:
+		case tl.op == opFind:
+			cols = append(cols, t.Title)
+		case tl.op == opFindBy:
+			cols = append(cols, tl.col)
+		}
+	}
+	return cols
 }
 
 // describe is what provenance says of the tables.

@@ -203,11 +203,11 @@ func setTools(t *Table) []*tool {
 	if t.Key >= 0 {
 		key := t.Columns[t.Key]
 		add(opList, 0, "list_"+t.Name, "List "+many, fmt.Sprintf("Lists the %s of the %s that fit all that is asked for, in a fixed order, and how many they are. At least one argument is needed.", key.Label[en], many),
-			resultSchema(`"total": {"type": "integer"}`, `"items": {"type": "array", "items": `+key.valueSchema()+"}"), t.Name+".list(args, F_"+t.Name+", args.limit)",
+			resultSchema(`"total": {"type": "integer"}`, `"items": {"type": "array", "items": `+key.valueSchema()+"}"), t.Name+".list(args, args.limit)",
 			param{"limit", `{"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000, "description": "List so many at most; the total counts all."}`, false})
 	}
 	add(opCount, 0, "count_"+t.Name, "Count "+many, fmt.Sprintf("Counts the %s that fit all that is asked for. At least one argument is needed.", many),
-		resultSchema(`"count": {"type": "integer"}`), t.Name+".count(args, F_"+t.Name+")")
+		resultSchema(`"count": {"type": "integer"}`), t.Name+".count(args)")
 	for i, c := range t.Columns {
 		if c.Skip || i == t.Key || !c.measure() && c.Kind != Date || c.Distinct < 5 {
 			continue
@@ -217,9 +217,9 @@ func setTools(t *Table) []*tool {
 		}
 		if c.adds() {
 			add(opTotal, i, "total_"+c.Name+"_of_"+t.Name, fmt.Sprintf("Add up the %s of %s", c.Label[en], many), fmt.Sprintf("Adds up the %s%s of the %s that fit all that is asked for. At least one argument is needed.", c.Label[en], inUnit(c.Unit), many),
-				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("%s.total(args, F_%s, %d)", t.Name, t.Name, i))
+				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("%s.total(args, %d)", t.Name, i))
 			add(opAverage, i, "average_"+c.Name+"_of_"+t.Name, fmt.Sprintf("Average the %s of %s", c.Label[en], many), fmt.Sprintf("Gives the mean %s%s of the %s that fit all that is asked for. At least one argument is needed.", c.Label[en], inUnit(c.Unit), many),
-				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("%s.average(args, F_%s, %d)", t.Name, t.Name, i))
+				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("%s.average(args, %d)", t.Name, i))
 		}
 	}
 	for _, tl := range all {
@@ -244,12 +244,12 @@ func extremes(t *Table, i int, add func(o op, col int, name, title, doc, output,
 	}{{opHighest, most, -1}, {opLowest, least, 1}} {
 		add(e.op, i, e.which+"_"+c.Name+"_"+t.one(), fmt.Sprintf("Find the %s with the %s %s", t.One[en], e.which, c.Label[en]),
 			fmt.Sprintf("Among the %s that fit all that is asked for, finds the one with the %s %s%s. At least one argument other than rank is needed.", many, e.which, c.Label[en], inUnit(c.Unit)),
-			out, fmt.Sprintf("%s.extreme(args, F_%s, %d, %d, args.rank)", t.Name, t.Name, i, e.sign), rank)
+			out, fmt.Sprintf("%s.extreme(args, %d, %d, args.rank)", t.Name, i, e.sign), rank)
 	}
 	if c.Kind != Date {
 		add(opTop, i, "top_"+t.Name+"_by_"+c.Name, fmt.Sprintf("Top %s by %s", many, c.Label[en]),
 			fmt.Sprintf("Among the %s that fit all that is asked for, lists the %s of those with the highest %s%s, the highest first.", many, t.Columns[t.Key].Label[en], c.Label[en], inUnit(c.Unit)),
-			resultSchema(`"items": {"type": "array", "items": `+t.Columns[t.Key].valueSchema()+"}"), fmt.Sprintf("%s.top(args, F_%s, %d, args.count)", t.Name, t.Name, i),
+			resultSchema(`"items": {"type": "array", "items": `+t.Columns[t.Key].valueSchema()+"}"), fmt.Sprintf("%s.top(args, %d, args.count)", t.Name, i),
 			param{"count", `{"type": "integer", "minimum": 2, "maximum": 50, "description": "How many to list."}`, true})
 	}
 }

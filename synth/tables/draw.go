@@ -319,7 +319,7 @@ func (a *arena) leaks(task *astra.Task, p *plan, in *synth.Instance) bool {
 			continue
 		}
 		for _, v := range leaves(n.answer) {
-			if w := words(asText(v)); len(w) > 3 && strings.Contains(text, w) {
+			if w := words(strings.TrimPrefix(asText(v), "-")); len(w) > 3 && strings.Contains(text, w) {
 				return true
 			}
 		}

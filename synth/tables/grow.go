@@ -286,7 +286,8 @@ func (d *drawer) measures(t *Table) []measure {
 }
 
 func (d *drawer) measure(m measure, row operand) (operand, bool) {
-	return d.call(m.tool, m.at, d.say.of(d.measured(m), row.np), row.deep, arg(m.param, row))
+	o, ok := d.call(m.tool, m.at, d.say.of(d.measured(m), row.np), row.deep, arg(m.param, row))
+	return o, ok && o.value != 0.0 // none is what any row that does not exist has
 }
 
 // measured is what a measure measures, without whose it is.

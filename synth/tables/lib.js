@@ -2,10 +2,18 @@
 // list of texts. Whatever is asked for and not there is an error that says what to do.
 
 class Table {
-  constructor(file, one, key, title) {
+  // finds has the columns by whose texts rows are found; filters, by argument, a column and
+  // how it is compared. What takes long is done here, once.
+  constructor(file, one, key, title, finds, filters) {
     const { columns, rows } = JSON.parse(host.data(file));
-    Object.assign(this, { columns, rows, one, key, title });
+    Object.assign(this, { columns, rows, one, key, title, filters });
     this.byKey = key < 0 ? new Map() : new Map(rows.map((row) => [String(row[key]), row]));
+    this.texts = new Map(finds.map((c) => [c, index(rows, (row) => (row[c] === null ? [] : [row[c].toLowerCase()]))]));
+    this.equal = new Map();
+    for (const [column, how] of Object.values(filters)) {
+      if (how === "is") this.equal.set(column, index(rows, (row) => (row[column] === null ? [] : [row[column]].flat().map(String))));
+      if (how === "word") this.names = rows.map((row) => (row[column] === null ? "" : row[column].toLowerCase()));
+    }
   }
 
   named(row) {
@@ -16,8 +24,8 @@ class Table {
 
   find(column, text, match = "whole") {
     const want = text.toLowerCase();
-    const fits = (cell) => (match === "start" ? cell.startsWith(want) : cell === want);
-    const found = this.rows.filter((row) => row[column] !== null && fits(String(row[column]).toLowerCase()));
+    const texts = this.texts.get(column);
+    const found = match === "whole" ? texts.get(want) ?? [] : [...texts].filter(([t]) => t.startsWith(want)).flatMap(([, rows]) => rows);
     if (found.length === 0) throw new Error(`No ${this.one} is recorded with "${text}". Check the spelling; it must be whole.`);
     if (found.length > 1) throw new Error(`${found.length} of them fit "${text}". Give more of it, or find it another way.`);
     return this.named(found[0]);
@@ -35,53 +43,83 @@ class Table {
     return { [this.columns[column]]: decimals === undefined ? value : Number(value.toFixed(decimals)) };
   }
 
-  // select keeps the rows that fit: filters has, by argument, a column and how it is compared.
-  select(args, filters) {
-    const asked = Object.keys(args).filter((name) => filters[name]);
-    if (asked.length === 0) throw new Error(`Say which are meant: give at least one of ${Object.keys(filters).join(", ")}.`);
-    return this.rows.filter((row) => asked.every((name) => fits(row[filters[name][0]], filters[name][1], args[name])));
+  // select keeps the rows that fit, in the order of the table.
+  select(args) {
+    const asked = Object.keys(args).filter((name) => this.filters[name]);
+    if (asked.length === 0) throw new Error(`Say which are meant: give at least one of ${Object.keys(this.filters).join(", ")}.`);
+    let rows = this.rows;
+    for (const name of asked.sort((a, b) => this.cost(a) - this.cost(b))) rows = this.keep(rows, name, args[name]);
+    return rows;
   }
 
-  list(args, filters, limit = 1000) {
-    const items = this.select(args, filters).map((row) => row[this.key]);
+  // cost orders filters: first those that look rows up.
+  cost(name) {
+    return ["is", "min", "max", "word"].indexOf(this.filters[name][1]);
+  }
+
+  keep(rows, name, want) {
+    const [column, how] = this.filters[name];
+    if (how === "is" && rows === this.rows) return this.equal.get(column).get(String(want)) ?? [];
+    if (how === "word" && rows === this.rows) {
+      const word = want.toLowerCase();
+      return rows.filter((_, i) => this.names[i].includes(word));
+    }
+    return rows.filter((row) => fits(row[column], how, want));
+  }
+
+  list(args, limit = 1000) {
+    const items = this.select(args).map((row) => row[this.key]);
     return { total: items.length, items: items.slice(0, limit) };
   }
 
-  count(args, filters) {
-    return { count: this.select(args, filters).length };
+  count(args) {
+    return { count: this.select(args).length };
   }
 
-  sorted(args, filters, column, sign) {
-    const rows = this.select(args, filters).filter((row) => row[column] !== null);
+  sorted(args, column, sign) {
+    const rows = this.select(args).filter((row) => row[column] !== null);
     return rows.sort((a, b) => sign * compare(a[column], b[column]));
   }
 
-  extreme(args, filters, column, sign, rank = 1) {
-    const row = this.sorted(args, filters, column, sign)[rank - 1];
+  extreme(args, column, sign, rank = 1) {
+    const row = this.sorted(args, column, sign)[rank - 1];
     if (!row) throw new Error("Fewer fit than that. Ask for less, or for a lower rank.");
     return { ...this.named(row), [this.columns[column]]: row[column] };
   }
 
-  top(args, filters, column, count) {
-    const rows = this.sorted(args, filters, column, -1);
+  top(args, column, count) {
+    const rows = this.sorted(args, column, -1);
     if (rows.length < count) throw new Error(`Only ${rows.length} fit. Ask for fewer.`);
     return { items: rows.slice(0, count).map((row) => row[this.key]) };
   }
 
-  values(args, filters, column) {
-    const values = this.select(args, filters).map((row) => row[column]).filter((v) => v !== null);
+  values(args, column) {
+    const values = this.select(args).map((row) => row[column]).filter((v) => v !== null);
     if (values.length === 0) throw new Error("Nothing fits that has such a value. Ask for less.");
     return values;
   }
 
-  total(args, filters, column) {
-    return { value: round6(add(this.values(args, filters, column))) };
+  total(args, column) {
+    return { value: round6(add(this.values(args, column))) };
   }
 
-  average(args, filters, column) {
-    const values = this.values(args, filters, column);
+  average(args, column) {
+    const values = this.values(args, column);
     return { value: round6(add(values) / values.length) };
   }
+}
+
+// index has the rows by the texts that of gives for each.
+function index(rows, of) {
+  const found = new Map();
+  for (const row of rows) {
+    for (const text of of(row)) {
+      const list = found.get(text);
+      if (list) list.push(row);
+      else found.set(text, [row]);
+    }
+  }
+  return found;
 }
 
 function fits(cell, how, want) {
