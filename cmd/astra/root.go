@@ -39,6 +39,7 @@ sandbox, scores every episode, and hands the scored episodes to trainers.
 Try it:
 
   astra check examples/arenas/inventory            is it solvable?
+  astra certify examples/arenas/inventory          … and hard to cheat?
   astra run inventory --agent gold                 play its own solutions over MCP
   astra run inventory --agent llm --base-url http://localhost:8000/v1 --model qwen3
   astra episodes                                   what has been played
@@ -78,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	}{
 		{"Serve and play:", []*cobra.Command{a.serveCommand(), a.mcpCommand(), a.mcpConfigCommand(), a.runCommand()}},
 		{"Look at episodes:", []*cobra.Command{a.episodesCommand(), a.showCommand(), a.replayCommand(), a.forkCommand(), a.rewindCommand(), a.exportCommand()}},
-		{"Write arenas:", []*cobra.Command{a.synthCommand(), a.checkCommand(), a.recordCommand(), a.packCommand(), a.arenasCommand()}},
+		{"Write arenas:", []*cobra.Command{a.synthCommand(), a.checkCommand(), a.certifyCommand(), a.recordCommand(), a.packCommand(), a.arenasCommand()}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})

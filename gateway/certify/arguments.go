@@ -201,7 +201,9 @@ func fewValued(answer json.RawMessage) bool {
 		return false
 	}
 	switch v := decode(answer).(type) {
-	case nil, bool:
+	case nil:
+		return string(answer) == "null"
+	case bool:
 		return true
 	case json.Number:
 		x, err := v.Int64()

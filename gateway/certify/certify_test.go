@@ -1,8 +1,16 @@
 package certify_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -25,6 +33,11 @@ func serve(t testing.TB, bundles ...*astra.Bundle) *gateway.Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveOn(t, js, bundles...)
+}
+
+func serveOn(t testing.TB, rt gateway.Runtime, bundles ...*astra.Bundle) *gateway.Gateway {
+	t.Helper()
 	st, err := store.Open(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +47,7 @@ func serve(t testing.TB, bundles ...*astra.Bundle) *gateway.Gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gw, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{js}, nil)
+	gw, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,17 +60,134 @@ func serve(t testing.TB, bundles ...*astra.Bundle) *gateway.Gateway {
 	return gw
 }
 
-func TestExamples(t *testing.T) {
-	for _, name := range []string{"inventory", "travel", "files"} {
-		b, err := astra.ReadBundle("../../examples/arenas/" + name)
+// Equal arenas get equal certificates, whatever runs side by side and in whatever order.
+func TestCertificatesAreEqual(t *testing.T) {
+	all := files(t)
+	all["tools.js"] = strings.Replace(all["tools.js"], "  known(ship);\n", "", 1) // something to find
+	all["tasks.jsonl"] = strings.Replace(all["tasks.jsonl"], `"SH-6934'`, "x", 1)
+	b := bundle(t, all)
+	var first []byte
+	for _, procs := range []int{1, 2, 5} {
+		before := runtime.GOMAXPROCS(procs)
+		c, err := certify.Arena(t.Context(), serve(t, b), "harbour", nil)
+		runtime.GOMAXPROCS(before)
 		if err != nil {
 			t.Fatal(err)
 		}
-		gw := serve(t, b)
-		c, err := certify.Arena(t.Context(), gw, name, nil)
-		if err != nil {
-			t.Fatal(err)
+		if first == nil {
+			first = c.JSON()
 		}
-		t.Logf("%s", c.JSON())
+		if !bytes.Equal(first, c.JSON()) {
+			t.Errorf("with %d processors:\n%s\nwas\n%s", procs, c.JSON(), first)
+		}
+		if _, err := astra.ReadCertificate(c.JSON()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A wobbly runtime is the real one, but for what one tool returns, which is never twice the
+// same; and it says of itself what it is told to.
+type wobbly struct {
+	gateway.Runtime
+	tool string
+	pure bool
+	n    *atomic.Int64
+}
+
+func (r wobbly) Pure() bool { return r.pure }
+
+func (r wobbly) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
+	p, err := r.Runtime.Load(ctx, a)
+	return wobblyProgram{p, r}, err
+}
+
+type wobblyProgram struct {
+	gateway.Program
+	r wobbly
+}
+
+func (p wobblyProgram) Start(ctx context.Context, w gateway.World) (gateway.Instance, error) {
+	i, err := p.Program.Start(ctx, w)
+	return wobblyInstance{i, p.r}, err
+}
+
+type wobblyInstance struct {
+	gateway.Instance
+	r wobbly
+}
+
+func (i wobblyInstance) Call(ctx context.Context, tool string, args json.RawMessage) (astra.Result, error) {
+	res, err := i.Instance.Call(ctx, tool, args)
+	if tool == i.r.tool {
+		res.Log = strconv.FormatInt(i.r.n.Add(1), 10)
+	}
+	return res, err
+}
+
+func (i wobblyInstance) Fork(ctx context.Context) (gateway.Instance, error) {
+	f, err := i.Instance.Fork(ctx)
+	return wobblyInstance{f, i.r}, err
+}
+
+// The sandbox leaves tools no way to differ from play to play, so the runtime has to.
+func TestGoldThatDiffers(t *testing.T) {
+	js, err := javascript()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw := serveOn(t, wobbly{js, "keeper_of", true, new(atomic.Int64)}, bundle(t, files(t)))
+	c, err := certify.Arena(t.Context(), gw, "harbour", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, c, []string{"gold: gold call 2: played twice it returned"})
+}
+
+func TestImpureArenaIsRefused(t *testing.T) {
+	js, err := javascript()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw := serveOn(t, wobbly{js, "", false, nil}, bundle(t, files(t)))
+	_, err = certify.Arena(t.Context(), gw, "harbour", nil)
+	if !errors.Is(err, astra.ErrUnsupported) || !strings.Contains(err.Error(), "javascript, python, wasm") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	gw := serve(t, bundle(t, files(t)))
+	enough := errors.New("enough")
+	_, err := certify.Arena(ctx, gw, "harbour", &certify.Options{Progress: func(done, _ int) {
+		if done == 6 {
+			cancel(enough)
+		}
+	}})
+	if !errors.Is(err, enough) {
+		t.Errorf("error = %v, want %v", err, enough)
+	}
+}
+
+// The thresholds are asked for, and stand in the certificate.
+func TestOptions(t *testing.T) {
+	all, _ := spoil(t, "testdata/broken/agents_random.txtar")
+	gw := serve(t, bundle(t, all))
+	c, err := certify.Arena(t.Context(), gw, "harbour", &certify.Options{RandomMean: 1, RandomMost: 1, RandomPlays: 3, Fuzzed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, c, []string{"agents: calling every tool with every value of its enums scores 1"})
+	for _, k := range c.Checks {
+		for _, f := range k.Findings {
+			if strings.Contains(f.Text, "random agent") {
+				t.Errorf("in spite of the options: %s", f.Text)
+			}
+		}
+	}
+	want := []astra.Figure{{Name: "random_plays", Value: 3}, {Name: "random_mean", Value: 1}, {Name: "random_most", Value: 1}, {Name: "fuzzed", Value: 7}}
+	if !slices.Equal(c.Limits, want) {
+		t.Errorf("limits = %v, want %v", c.Limits, want)
 	}
 }

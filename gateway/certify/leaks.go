@@ -95,7 +95,7 @@ func trivial(leaf any) bool {
 		return fewValued(json.RawMessage(v))
 	case string:
 		n, wide := utf8.RuneCountInString(v), len(v) > utf8.RuneCountInString(v)
-		if w := words(v); len(w) == 1 && fewValued(json.RawMessage(w[0])) {
+		if w := words(v); len(w) == 1 && isDigit(w[0][0]) && fewValued(json.RawMessage(w[0])) {
 			return true
 		}
 		return n < 2 || n < 3 && !wide
