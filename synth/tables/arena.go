@@ -209,7 +209,7 @@ func (a *arena) js() string {
 	b.WriteString(libJS)
 	b.WriteString("\n// ---- the tables\n\n")
 	for _, t := range a.tables {
-		fmt.Fprintf(&b, "const %s = new Table(%s, %s, %d, %d, %s, {\n", t.Name, js(t.Name+".json"), js(t.One[en]), t.Key, t.Title, js(a.finders(t)))
+		fmt.Fprintf(&b, "const T_%s = new Table(%s, %s, %d, %d, %s, {\n", t.Name, js(t.Name+".json"), js(t.One[en]), t.Key, t.Title, js(a.finders(t)))
 		filters, _ := filtersOf(t)
 		for _, f := range filters {
 			fmt.Fprintf(&b, "  %s: [%d, %s],\n", f.param, f.col, js(f.how))

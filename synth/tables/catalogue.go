@@ -3,6 +3,7 @@ package tables
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/astra-arenas/astra/synth"
@@ -25,7 +26,12 @@ func catalogue(tables []*Table) []*tool {
 		}
 		all = append(all, setTools(t)...)
 	}
-	return append(all, arithmetic(tables)...)
+	names := map[string]bool{}
+	return slices.DeleteFunc(append(all, arithmetic(tables)...), func(t *tool) bool {
+		again := names[t.name] // a table called as another's tool
+		names[t.name] = true
+		return again
+	})
 }
 
 func js(v any) string {
@@ -105,7 +111,7 @@ func rowTools(t *Table) []*tool {
 		all = append(all, &tool{op: opFind, table: t, name: "find_" + t.one(), title: "Find a " + t.One[en],
 			doc:    fmt.Sprintf("Finds the %s of that name and tells its %s. Capitals do not matter. Fails if no %s, or more than one, is called so.", t.One[en], key.Label[en], t.One[en]),
 			params: []param{{"name", textSchema("The whole name of the " + t.One[en] + "."), true}},
-			output: t.namedSchema(), code: fmt.Sprintf("return %s.find(%d, args.name, args.match);", t.Name, t.Title)})
+			output: t.namedSchema(), code: fmt.Sprintf("return T_%s.find(%d, args.name, args.match);", t.Name, t.Title)})
 		find := all[0]
 		find.params = append(find.params, param{"match", `{"type": "string", "enum": ["whole", "start"], "default": "whole", "description": "Whether the name is given whole or only its start."}`, false})
 	}
@@ -116,7 +122,7 @@ func rowTools(t *Table) []*tool {
 			all = append(all, &tool{op: opFindBy, table: t, col: i, name: "find_" + t.one() + "_by_" + c.Name, title: fmt.Sprintf("Find a %s by its %s", t.One[en], c.Label[en]),
 				doc:    fmt.Sprintf("Finds the %s that has this %s and tells its %s. Capitals do not matter.", t.One[en], c.Label[en], key.Label[en]),
 				params: []param{{c.Name, textSchema("The whole " + c.Label[en] + "."), true}},
-				output: t.namedSchema(), code: fmt.Sprintf("return %s.find(%d, args.%s);", t.Name, i, c.Name)})
+				output: t.namedSchema(), code: fmt.Sprintf("return T_%s.find(%d, args.%s);", t.Name, i, c.Name)})
 		}
 		if !c.Skip && i != t.Key && i != t.Title && !c.listed() {
 			all = append(all, getTool(t, i))
@@ -131,14 +137,14 @@ func (c *Column) listed() bool { return c.category() && len(c.Values) <= enumera
 func getTool(t *Table, i int) *tool {
 	c := t.Columns[i]
 	params := []param{t.keyParam()}
-	code := fmt.Sprintf("return %s.get(args.%s, %d);", t.Name, t.Columns[t.Key].Name, i)
+	code := fmt.Sprintf("return T_%s.get(args.%s, %d);", t.Name, t.Columns[t.Key].Name, i)
 	unit := ""
 	if c.Unit != "" {
 		unit = " in " + c.Unit
 	}
 	if c.Kind == Number {
 		params = append(params, param{"decimals", `{"type": "integer", "minimum": 0, "maximum": 9, "description": "Round to so many decimals; as recorded if absent."}`, false})
-		code = fmt.Sprintf("return %s.get(args.%s, %d, args.decimals);", t.Name, t.Columns[t.Key].Name, i)
+		code = fmt.Sprintf("return T_%s.get(args.%s, %d, args.decimals);", t.Name, t.Columns[t.Key].Name, i)
 	}
 	return &tool{op: opGet, table: t, col: i, name: "get_" + t.one() + "_" + c.Name, title: fmt.Sprintf("Get the %s of a %s", c.Label[en], t.One[en]),
 		doc:    fmt.Sprintf("Tells the %s of a %s%s. Fails if none is recorded.", c.Label[en], t.One[en], unit),
@@ -203,11 +209,11 @@ func setTools(t *Table) []*tool {
 	if t.Key >= 0 {
 		key := t.Columns[t.Key]
 		add(opList, 0, "list_"+t.Name, "List "+many, fmt.Sprintf("Lists the %s of the %s that fit all that is asked for, in a fixed order, and how many they are. At least one argument is needed.", key.Label[en], many),
-			resultSchema(`"total": {"type": "integer"}`, `"items": {"type": "array", "items": `+key.valueSchema()+"}"), t.Name+".list(args, args.limit)",
+			resultSchema(`"total": {"type": "integer"}`, `"items": {"type": "array", "items": `+key.valueSchema()+"}"), "T_"+t.Name+".list(args, args.limit)",
 			param{"limit", `{"type": "integer", "minimum": 1, "maximum": 1000, "default": 1000, "description": "List so many at most; the total counts all."}`, false})
 	}
 	add(opCount, 0, "count_"+t.Name, "Count "+many, fmt.Sprintf("Counts the %s that fit all that is asked for. At least one argument is needed.", many),
-		resultSchema(`"count": {"type": "integer"}`), t.Name+".count(args)")
+		resultSchema(`"count": {"type": "integer"}`), "T_"+t.Name+".count(args)")
 	for i, c := range t.Columns {
 		if c.Skip || i == t.Key || !c.measure() && c.Kind != Date || c.Distinct < 5 {
 			continue
@@ -217,9 +223,9 @@ func setTools(t *Table) []*tool {
 		}
 		if c.adds() {
 			add(opTotal, i, "total_"+c.Name+"_of_"+t.Name, fmt.Sprintf("Add up the %s of %s", c.Label[en], many), fmt.Sprintf("Adds up the %s%s of the %s that fit all that is asked for. At least one argument is needed.", c.Label[en], inUnit(c.Unit), many),
-				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("%s.total(args, %d)", t.Name, i))
+				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("T_%s.total(args, %d)", t.Name, i))
 			add(opAverage, i, "average_"+c.Name+"_of_"+t.Name, fmt.Sprintf("Average the %s of %s", c.Label[en], many), fmt.Sprintf("Gives the mean %s%s of the %s that fit all that is asked for. At least one argument is needed.", c.Label[en], inUnit(c.Unit), many),
-				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("%s.average(args, %d)", t.Name, i))
+				resultSchema(`"value": {"type": "number"}`), fmt.Sprintf("T_%s.average(args, %d)", t.Name, i))
 		}
 	}
 	for _, tl := range all {
@@ -244,12 +250,12 @@ func extremes(t *Table, i int, add func(o op, col int, name, title, doc, output,
 	}{{opHighest, most, -1}, {opLowest, least, 1}} {
 		add(e.op, i, e.which+"_"+c.Name+"_"+t.one(), fmt.Sprintf("Find the %s with the %s %s", t.One[en], e.which, c.Label[en]),
 			fmt.Sprintf("Among the %s that fit all that is asked for, finds the one with the %s %s%s. At least one argument other than rank is needed.", many, e.which, c.Label[en], inUnit(c.Unit)),
-			out, fmt.Sprintf("%s.extreme(args, %d, %d, args.rank)", t.Name, i, e.sign), rank)
+			out, fmt.Sprintf("T_%s.extreme(args, %d, %d, args.rank)", t.Name, i, e.sign), rank)
 	}
 	if c.Kind != Date {
 		add(opTop, i, "top_"+t.Name+"_by_"+c.Name, fmt.Sprintf("Top %s by %s", many, c.Label[en]),
 			fmt.Sprintf("Among the %s that fit all that is asked for, lists the %s of those with the highest %s%s, the highest first.", many, t.Columns[t.Key].Label[en], c.Label[en], inUnit(c.Unit)),
-			resultSchema(`"items": {"type": "array", "items": `+t.Columns[t.Key].valueSchema()+"}"), fmt.Sprintf("%s.top(args, %d, args.count)", t.Name, i),
+			resultSchema(`"items": {"type": "array", "items": `+t.Columns[t.Key].valueSchema()+"}"), fmt.Sprintf("T_%s.top(args, %d, args.count)", t.Name, i),
 			param{"count", `{"type": "integer", "minimum": 2, "maximum": 50, "description": "How many to list."}`, true})
 	}
 }

@@ -68,6 +68,9 @@ func (s *sheet) readGroup(group parquet.RowGroup, leaves []parquet.LeafColumn) e
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
+		if err == nil && n == 0 {
+			err = errors.New("it is damaged: rows are missing")
+		}
 		if err != nil {
 			return err
 		}

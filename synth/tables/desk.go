@@ -90,14 +90,19 @@ func article(noun string) string {
 }
 
 // rowParam is the argument that says which row a record is for.
-func (d *desk) rowParam() string { return d.table.one() }
+func (d *desk) rowParam() string {
+	if one := d.table.one(); one != "id" && !reservedNames[one] {
+		return one
+	}
+	return "for_" + d.table.one()
+}
 
 // verbs is the fixed order of the desk's tools.
 var verbs = []verb{verbFind, verbCreate, verbMove, verbChange, verbTransfer, verbCancel}
 
 // js is the desk's part of the module: its settings, then desk.js.
 func (d *desk) js() string {
-	return fmt.Sprintf("\nconst DESK = { table: %s, one: %s, noun: %s, prefix: %s, notice: %d };\n\n%s", d.table.Name, js(d.rowParam()), js(d.noun.en), js(d.noun.prefix), notice, deskJS)
+	return fmt.Sprintf("\nconst DESK = { table: T_%s, one: %s, noun: %s, prefix: %s, notice: %d };\n\n%s", d.table.Name, js(d.rowParam()), js(d.noun.en), js(d.noun.prefix), notice, deskJS)
 }
 
 // records draws what is open when a task begins, each for another row.

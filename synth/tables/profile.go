@@ -31,7 +31,9 @@ func Profile(tables []*Table, labels *Labels) error {
 		return err
 	}
 	for _, t := range tables {
-		t.index()
+		if t.index(); t.Key >= 0 && t.Columns[t.Key].Name == "name" {
+			t.Columns[t.Key].Name = "key_name" // a result has both
+		}
 	}
 	for _, t := range tables {
 		t.prefixRef(tables)

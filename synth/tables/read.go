@@ -150,9 +150,13 @@ func (s *sheet) table(path string) (*Table, error) {
 	}
 	t := &Table{Name: identifier(s.name, "table"), Rows: s.rows, Key: -1, Title: -1, source: path, origin: s.name, typed: s.typed}
 	for i, h := range s.header {
-		c := &Column{Name: identifier(h, fmt.Sprintf("column_%d", i+1)), Unit: unitOf(h)}
+		name := identifier(h, fmt.Sprintf("column_%d", i+1))
+		if reservedNames[name] {
+			name += "_value"
+		}
+		c := &Column{Name: name, Unit: unitOf(h)}
 		for n := 2; t.column(c.Name) >= 0; n++ {
-			c.Name = fmt.Sprintf("%s_%d", identifier(h, "column"), n)
+			c.Name = fmt.Sprintf("%s_%d", name, n)
 		}
 		t.Columns = append(t.Columns, c)
 	}
@@ -176,12 +180,17 @@ func rename(tables []*Table) {
 	taken := map[string]bool{}
 	for _, t := range tables {
 		base := t.Name
-		for n := 2; taken[t.Name]; n++ {
+		for n := 2; taken[singular(t.Name)]; n++ { // tools are called by both numbers
 			t.Name = fmt.Sprintf("%s_%d", base, n)
 		}
-		taken[t.Name] = true
+		taken[singular(t.Name)] = true
 	}
 }
+
+// reservedNames are names that tools give arguments and results of their own, or that an arena may not
+// use.
+var reservedNames = map[string]bool{"limit": true, "rank": true, "count": true, "match": true, "decimals": true, "name_contains": true, "total": true,
+	"items": true, "value": true, "episode_id": true, "quantity": true, "date": true, "status": true}
 
 // maxIdentifier leaves room for what tools put before and behind a name.
 const maxIdentifier = 24
