@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The main job in a minute: serve the example arenas, roll out two agents over MCP, score
-# them, replay an episode, write an SFT file. Leaves its results in dist/demo.
+# The main job in a minute: write arenas from CSV files, serve them and the example arenas,
+# roll out two agents over MCP, score them, replay an episode, write an SFT file. Leaves its
+# results in dist/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,8 +13,12 @@ if [ -t 1 ] && [ -z "${NO_COLOR-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
 say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 astra() { bin/astra "$@"; }
 
-say "Serve the example arenas"
-bin/astra serve --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
+say "Write certified arenas from the CSV files in examples/tables/ferries"
+astra synth tables examples/tables/ferries --out "$out/ferries" --tasks 36 --per-arena 18
+head -c 600 "$out/ferries/ports/tasks.jsonl" && echo …
+
+say "Serve them, and the example arenas"
+bin/astra serve --arenas examples/arenas,"$out/ferries" --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
 until grep -q '^control' "$out/serve.log"; do
@@ -22,7 +27,8 @@ until grep -q '^control' "$out/serve.log"; do
 done
 cat "$out/serve.log"
 
-for arena in inventory travel files; do
+export ASTRA_ARENAS=examples/arenas,$out/ferries
+for arena in ports inventory travel files; do
   say "$arena: the gold agent plays every training task's own solution, over MCP"
   astra run "$arena" --agent gold
   say "$arena: an agent that calls tools at random, for comparison"

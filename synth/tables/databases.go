@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,9 @@ func readParquet(path string, data []byte) (sheets []sheet, err error) {
 			sheets, err = nil, fmt.Errorf("it is damaged: %v", r)
 		}
 	}()
+	if n := len(data); n < 12 || int(binary.LittleEndian.Uint32(data[n-8:])) > n-12 {
+		return nil, errors.New("it is damaged: it has no whole footer") // the library makes room for what it says
+	}
 	f, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, err
