@@ -14,11 +14,13 @@ say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 astra() { bin/astra "$@"; }
 
 say "Write certified arenas from the CSV files in examples/tables/ferries"
-astra synth tables examples/tables/ferries --out "$out/ferries" --tasks 36 --per-arena 18
-head -c 600 "$out/ferries/ports/tasks.jsonl" && echo …
+astra synth tables examples/tables/ferries --out "$out/ferries" --tasks 24
+sed -n '1,5s/.*"prompt":"\([^"]*\)".*/\1/p' "$out/ferries/ports/tasks.jsonl"
 
 say "Serve them, and the example arenas"
-bin/astra serve --arenas examples/arenas,"$out/ferries" --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
+export ASTRA_ARENAS=examples/arenas:$out/ferries
+: >"$out/serve.log"
+bin/astra serve --agents 127.0.0.1:0 --control 127.0.0.1:0 >"$out/serve.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" 2>/dev/null || true' EXIT
 until grep -q '^control' "$out/serve.log"; do
@@ -27,7 +29,6 @@ until grep -q '^control' "$out/serve.log"; do
 done
 cat "$out/serve.log"
 
-export ASTRA_ARENAS=examples/arenas,$out/ferries
 for arena in ports inventory travel files; do
   say "$arena: the gold agent plays every training task's own solution, over MCP"
   astra run "$arena" --agent gold
