@@ -100,6 +100,7 @@ func (c *Cache) Complete(ctx context.Context, r Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, err
 	}
+	ctx = context.WithoutCancel(ctx) // what was answered is not asked for again
 	if err = c.write(ctx, key, r, said); err == nil {
 		reply, err = c.read(ctx, key) // another process may have been first
 	}

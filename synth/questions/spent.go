@@ -28,6 +28,9 @@ type tally struct {
 }
 
 func (t *tally) add(stage string, s Spent) {
+	if s.Calls == 0 {
+		return
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.stages {

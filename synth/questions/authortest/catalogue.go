@@ -133,7 +133,7 @@ func instance(d object) object {
 	}
 	record, amount, more := fmt.Sprintf("K%d-%04d", 10+rng.IntN(90), rng.IntN(10000)), money(rng), money(rng)
 	b := &shaper{chinese: chinese, about: topic(question)}
-	switch rng.IntN(4) {
+	switch dice("shape", question).IntN(4) {
 	case 0:
 		b.node(0, record)
 		b.node(1, amount, "1")

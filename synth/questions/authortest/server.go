@@ -70,11 +70,11 @@ type chatRequest struct {
 
 func (s *Server) complete(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	var req chatRequest
-	if err == nil {
-		err = json.Unmarshal(body, &req)
+	if err != nil {
+		return // whoever asked is gone
 	}
-	if err != nil || len(req.Messages) < 2 || req.Messages[0].Role != "system" || req.Messages[1].Role != "user" {
+	var req chatRequest
+	if err = json.Unmarshal(body, &req); err != nil || len(req.Messages) < 2 || req.Messages[0].Role != "system" || req.Messages[1].Role != "user" {
 		s.t.Errorf("a request that no author makes: %v: %.300s", err, body)
 		http.Error(w, "bad request", http.StatusBadRequest)
 		return
