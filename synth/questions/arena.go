@@ -111,7 +111,12 @@ func taskOf(in *synth.Instance, environments []Environment) (*astra.Task, error)
 		if err != nil {
 			return nil, err
 		}
-		calls = append(calls, astra.GoldCall{Tool: e.Tool.Name, Args: args})
+		call := astra.GoldCall{Tool: e.Tool.Name, Args: args}
+		if before := slices.IndexFunc(calls, func(c astra.GoldCall) bool { return c.Tool == call.Tool && string(c.Args) == string(call.Args) }); before >= 0 { // one call answers both
+			of[e.Node] = before + 1
+			continue
+		}
+		calls = append(calls, call)
 		of[e.Node] = len(calls)
 		if !slices.Contains(t.Tools, e.Tool.Name) {
 			t.Tools = append(t.Tools, e.Tool.Name)
@@ -120,14 +125,23 @@ func taskOf(in *synth.Instance, environments []Environment) (*astra.Task, error)
 	for i := range in.Nodes {
 		n := &in.Nodes[i]
 		s := astra.Subtask{ID: n.ID, Question: n.Question, Answer: n.Answer, DependsOn: n.DependsOn}
-		if at := of[n.ID]; at > 0 {
-			s.Tool, s.At = environments[at-1].Tool.Name, environments[at-1].At
+		if e := environmentOf(environments, n.ID); e != nil {
+			s.Tool, s.At = e.Tool.Name, e.At
 		}
 		t.Subtasks = append(t.Subtasks, s)
 	}
 	t.Gold = [][]astra.GoldCall{calls}
 	t.Budget = &astra.Budget{Calls: 2*len(calls) + 4}
 	return t, nil
+}
+
+func environmentOf(environments []Environment, node string) *Environment {
+	for i := range environments {
+		if environments[i].Node == node {
+			return &environments[i]
+		}
+	}
+	return nil
 }
 
 // refer replaces parents' answers in a call by references.
@@ -146,7 +160,7 @@ func refer(in *synth.Instance, environments []Environment, of map[string]int, e 
 		if err != nil {
 			return nil, err
 		}
-		known = append(known, references("$"+strconv.Itoa(n)+".value"+strings.ReplaceAll(environments[n-1].At, "/", "."), answer)...)
+		known = append(known, references("$"+strconv.Itoa(n)+".value"+strings.ReplaceAll(environmentOf(environments, p).At, "/", "."), answer)...)
 	}
 	return canonical(replaced(args, known))
 }
@@ -217,37 +231,54 @@ func sameValue(x, y any) bool {
 
 // playGold plays a task's gold calls and holds their answers to the sub-tasks.
 func (l *lab) playGold(ctx context.Context, t *astra.Task) (*failed, error) {
-	calls, _ := t.GoldCalls()
 	w, err := l.begin(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer w.close()
 	var values []json.RawMessage
-	next := 0
+	calls, _ := t.GoldCalls()
+	for _, c := range calls {
+		args, err := astra.Interpolate(c.Args, values)
+		if err != nil {
+			return fault("gold does not play", "%v", err), nil
+		}
+		r, err := w.call(ctx, c.Tool, args)
+		if err != nil {
+			return nil, err
+		}
+		if !r.OK() {
+			return fault("gold does not play", "the call %s %s fails: %s", c.Tool, clip(string(args), 300), clip(r.Error, 500)), nil
+		}
+		values = append(values, r.Value)
+	}
+	return solvedBy(t, calls, values), nil
+}
+
+// solvedBy holds each sub-task to what the calls of its tool told, and each call to telling
+// something: gold is not paid for what it does in vain.
+func solvedBy(t *astra.Task, calls []astra.GoldCall, values []json.RawMessage) *failed {
+	used := map[int]bool{}
 	for i := range t.Subtasks {
 		s := &t.Subtasks[i]
 		if s.Tool == "" {
 			continue
 		}
-		args, err := astra.Interpolate(calls[next].Args, values)
-		if err != nil {
-			return fault("gold does not play", "%v", err), nil
+		found := false
+		for n, c := range calls {
+			got, ok := astra.At(values[n], s.At)
+			if ok && c.Tool == s.Tool && astra.Same(s.Answer, got, nil) {
+				found, used[n] = true, true
+			}
 		}
-		r, err := w.call(ctx, calls[next].Tool, args)
-		if err != nil {
-			return nil, err
+		if !found {
+			return fault("gold does not play", "no call tells the answer of sub-question %s", s.ID)
 		}
-		if !r.OK() {
-			return fault("gold does not play", "the call of sub-question %s fails: %s", s.ID, clip(r.Error, 500)), nil
-		}
-		if got, ok := astra.At(r.Value, s.At); !ok || !astra.Same(s.Answer, got, nil) {
-			return fault("gold does not play", "the call of sub-question %s tells %s", s.ID, clip(string(r.Value), 500)), nil
-		}
-		values = append(values, r.Value)
-		next++
 	}
-	return nil, nil
+	if len(used) < len(calls) {
+		return fault("gold does not play", "%d calls, and %d that tell an answer", len(calls), len(used))
+	}
+	return nil
 }
 
 // certified asks the certifier. Reports count by what it names first.

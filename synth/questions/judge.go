@@ -142,7 +142,7 @@ func percentile(scores []float64, share float64) float64 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(scores))
-	rank := int(math.Ceil(share * float64(len(sorted))))
+	rank := int(math.Ceil(share*float64(len(sorted)) - 1e-9)) // 0.07 of 100 are 7
 	return sorted[max(rank, 1)-1]
 }
 

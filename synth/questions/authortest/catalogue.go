@@ -87,6 +87,8 @@ func competent(a *Asked) string {
 		return clusters(d)
 	case "insertion":
 		return insertion(d)
+	case "plan": // of tools that only their arena's author knows
+		return `{}`
 	}
 	a.server.t.Errorf("a step that no author has: %q", a.Step)
 	return "{}"
