@@ -2,26 +2,25 @@ package llm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // An Anthropic is a model behind a server that speaks Anthropic's Messages API.
 //
 // It is one POST, so it is spoken here: the vendor's library brings the modules of two
 // clouds, and reads keys and profiles from the environment and from files.
+//
+// The API has no seed, and wants MaxTokens: 4096 if the request says none.
 type Anthropic struct {
-	opts Options
+	caller
 	url  string
 	http *http.Client
-	less fallback
 }
 
 // NewAnthropic returns a model; the base URL is by default https://api.anthropic.com.
@@ -31,21 +30,13 @@ func NewAnthropic(opts Options) (*Anthropic, error) {
 		return nil, err
 	}
 	base := strings.TrimSuffix(strings.TrimSuffix(opts.BaseURL, "/"), "/v1") // written with and without
-	return &Anthropic{opts: opts, url: base + "/v1/messages", http: opts.client()}, nil
+	m := &Anthropic{url: base + "/v1/messages", http: opts.client()}
+	m.caller = caller{opts: opts, once: m.ask}
+	return m, nil
 }
 
 // Name is what the server calls the model.
 func (m *Anthropic) Name() string { return m.opts.Model }
-
-// Complete asks for the next message. The API has no seed, and wants MaxTokens: 4096 if
-// the request says none.
-func (m *Anthropic) Complete(ctx context.Context, r Request) (Reply, error) {
-	reply, err := m.less.complete(ctx, r, m.ask)
-	if err != nil {
-		return Reply{}, m.opts.trouble(ctx, err)
-	}
-	return reply, nil
-}
 
 // The parts of the protocol that are used.
 type (
@@ -55,6 +46,7 @@ type (
 		System      string             `json:"system,omitempty"`
 		Messages    []anthropicMessage `json:"messages"`
 		Temperature *float64           `json:"temperature,omitempty"`
+		Stream      bool               `json:"stream,omitempty"`
 		Tools       []anthropicTool    `json:"tools,omitempty"`
 		ToolChoice  *anthropicChoice   `json:"tool_choice,omitempty"`
 	}
@@ -72,17 +64,33 @@ type (
 		Name string `json:"name"`
 	}
 	anthropicReply struct {
-		Type    string `json:"type"`
-		Content []struct {
-			Type  string          `json:"type"`
-			Text  string          `json:"text"`
-			Input json.RawMessage `json:"input"`
-		} `json:"content"`
-		StopReason string `json:"stop_reason"`
-		Usage      struct {
-			Input  int64 `json:"input_tokens"`
-			Output int64 `json:"output_tokens"`
-		} `json:"usage"`
+		Type       string             `json:"type"`
+		Content    []anthropicContent `json:"content"`
+		StopReason string             `json:"stop_reason"`
+		Usage      anthropicUsage     `json:"usage"`
+	}
+	anthropicContent struct {
+		Type  string          `json:"type"`
+		Text  string          `json:"text"`
+		Input json.RawMessage `json:"input"`
+	}
+	anthropicUsage struct {
+		Input      int64 `json:"input_tokens"`
+		Output     int64 `json:"output_tokens"`
+		CacheRead  int64 `json:"cache_read_input_tokens"`
+		CacheWrite int64 `json:"cache_creation_input_tokens"`
+	}
+	anthropicEvent struct {
+		Type    string                `json:"type"`
+		Index   int                   `json:"index"`
+		Message anthropicReply        `json:"message"`       // message_start
+		Block   struct{ Type string } `json:"content_block"` // content_block_start
+		Delta   struct {
+			Text       string `json:"text"`
+			JSON       string `json:"partial_json"`
+			StopReason string `json:"stop_reason"`
+		} `json:"delta"` // content_block_delta, message_delta
+		Usage anthropicUsage `json:"usage"` // message_delta: of the whole message
 	}
 	anthropicError struct {
 		Error struct {
@@ -91,32 +99,10 @@ type (
 	}
 )
 
-func (m *Anthropic) ask(ctx context.Context, r Request) (Reply, error) {
-	body, err := json.Marshal(m.body(r))
-	if err != nil {
-		return Reply{}, err
-	}
-	for attempt := 0; ; attempt++ {
-		answer, wait, err := m.post(ctx, body)
-		if err == nil {
-			return readAnthropic(answer)
-		}
-		if wait < 0 || attempt >= m.opts.Retries {
-			return Reply{}, err
-		}
-		if wait == 0 {
-			wait = time.Second / 2 << min(attempt, 6)
-		}
-		if err := sleep(ctx, min(wait, maxRetryDelay)); err != nil {
-			return Reply{}, err
-		}
-	}
-}
-
 // body asks for the schema by having the model call a tool, which must be called, with
 // its answer as the arguments.
 func (m *Anthropic) body(r Request) anthropicRequest {
-	b := anthropicRequest{Model: m.opts.Model, MaxTokens: r.MaxTokens, System: r.System, Temperature: r.Temperature}
+	b := anthropicRequest{Model: m.opts.Model, Stream: m.opts.Stream && !r.whole, MaxTokens: r.MaxTokens, System: r.System, Temperature: r.Temperature}
 	if b.MaxTokens <= 0 {
 		b.MaxTokens = 4096
 	}
@@ -130,13 +116,14 @@ func (m *Anthropic) body(r Request) anthropicRequest {
 	return b
 }
 
-// post makes one attempt. wait says when another may be made: 0 soon, below 0 never.
-func (m *Anthropic) post(ctx context.Context, body []byte) (answer []byte, wait time.Duration, err error) {
-	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
-	defer cancel()
+func (m *Anthropic) ask(ctx context.Context, r Request) (Reply, error) {
+	body, err := json.Marshal(m.body(r))
+	if err != nil {
+		return Reply{}, garbled("%w", err)
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url, bytes.NewReader(body))
 	if err != nil {
-		return nil, -1, err
+		return Reply{}, garbled("%w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Anthropic-Version", "2023-06-01")
@@ -145,22 +132,22 @@ func (m *Anthropic) post(ctx context.Context, body []byte) (answer []byte, wait 
 	}
 	response, err := m.http.Do(req)
 	if err != nil {
-		return nil, 0, err
+		return Reply{}, err
 	}
 	defer response.Body.Close()
-	answer, err = io.ReadAll(response.Body)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, -1, fmt.Errorf("the server sent more than %d bytes", tooLarge.Limit)
-	case err != nil:
-		return nil, 0, err
-	case response.StatusCode == http.StatusOK && !isJSON(response):
-		return nil, -1, errNotJSON
-	case response.StatusCode == http.StatusOK:
-		return answer, 0, nil
+	if response.StatusCode == http.StatusOK && isStream(response) {
+		return readAnthropicStream(response.Body)
 	}
-	return nil, retryAfter(response), &statusError{response.StatusCode, complaint(answer)}
+	answer, err := io.ReadAll(response.Body)
+	switch {
+	case err != nil:
+		return Reply{}, err
+	case response.StatusCode != http.StatusOK:
+		return Reply{}, &statusError{response.StatusCode, complaint(answer), retryAfter(response)}
+	case !isJSON(response):
+		return Reply{}, errNotJSON
+	}
+	return readAnthropic(answer)
 }
 
 func complaint(answer []byte) string {
@@ -171,50 +158,79 @@ func complaint(answer []byte) string {
 	return string(answer)
 }
 
-// retryAfter is how long to wait after a failure that may pass.
-func retryAfter(r *http.Response) time.Duration {
-	switch s := r.StatusCode; {
-	case s != http.StatusRequestTimeout && s != http.StatusTooManyRequests && s < 500:
-		return -1
-	case r.Header.Get("Retry-After-Ms") != "":
-		ms, _ := strconv.Atoi(r.Header.Get("Retry-After-Ms"))
-		return time.Duration(max(ms, 0)) * time.Millisecond
-	}
-	s, _ := strconv.Atoi(r.Header.Get("Retry-After")) // a date is rare, and read as 0
-	return time.Duration(max(s, 0)) * time.Second
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// readAnthropic takes the arguments of the tool that was to be called, else the text.
 func readAnthropic(answer []byte) (Reply, error) {
 	var a anthropicReply
 	if err := json.Unmarshal(answer, &a); err != nil {
-		return Reply{}, fmt.Errorf("parsing the response: %w", err)
+		return Reply{}, garbled("parsing the response: %w", err)
 	}
 	if a.Type != "message" {
-		return Reply{}, fmt.Errorf("the server sent no message: %s", answer)
+		return Reply{}, garbled("the server sent no message: %s", answer)
 	}
-	reply := Reply{Cut: a.StopReason == "max_tokens", Usage: Usage{a.Usage.Input, a.Usage.Output}}
+	return a.reply(), nil
+}
+
+// reply takes the arguments of the tool that was to be called, else the text.
+func (a *anthropicReply) reply() Reply {
+	u := a.Usage
+	reply := Reply{Cut: a.StopReason == "max_tokens", Usage: Usage{Input: u.Input + u.CacheRead + u.CacheWrite, Output: u.Output, Cached: u.CacheRead}}
 	for _, c := range a.Content {
 		switch c.Type {
 		case "tool_use":
 			reply.Text = string(c.Input)
-			return reply, nil
+			return reply
 		case "text":
 			reply.Text += c.Text
 		}
 	}
-	return reply, nil
+	return reply
+}
+
+// readAnthropicStream puts a message together. One without a stop reason is not whole.
+func readAnthropicStream(body io.Reader) (Reply, error) {
+	var a anthropicReply
+	for data, err := range events(body) {
+		if err != nil {
+			return Reply{}, err
+		}
+		var e anthropicEvent
+		if err := json.Unmarshal(data, &e); err != nil {
+			return Reply{}, garbled("parsing the stream: %w", err)
+		}
+		if e.Type == "error" {
+			return Reply{}, errors.New(complaint(data))
+		}
+		if e.Type == "message_stop" {
+			break
+		}
+		if err := a.add(&e); err != nil {
+			return Reply{}, err
+		}
+	}
+	if a.StopReason == "" {
+		return Reply{}, errBroken
+	}
+	return a.reply(), nil
+}
+
+// add takes one event of a stream. The input of a tool's call comes as text in pieces.
+func (a *anthropicReply) add(e *anthropicEvent) error {
+	switch e.Type {
+	case "message_start":
+		a.Usage = e.Message.Usage
+	case "content_block_start":
+		a.Content = append(a.Content, anthropicContent{Type: e.Block.Type})
+	case "content_block_delta":
+		if e.Index < 0 || e.Index >= len(a.Content) {
+			return garbled("the stream adds to a part that it did not begin")
+		}
+		c := &a.Content[e.Index]
+		c.Text += e.Delta.Text
+		c.Input = append(c.Input, e.Delta.JSON...)
+	case "message_delta":
+		a.StopReason = cmp.Or(e.Delta.StopReason, a.StopReason)
+		a.Usage.Output = max(a.Usage.Output, e.Usage.Output)
+	}
+	return nil
 }
 
 var _ Model = (*Anthropic)(nil)

@@ -10,39 +10,68 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 )
 
-// cacheSchema is the version of a cache's files, and part of their names.
+// cacheSchema is the version of what a cache keeps, and part of its keys.
 const cacheSchema = 1
 
-// A Cache is a model that says the same again. It keeps each reply in a file of its
-// directory, named by the SHA-256 of the model's name and the request:
+// A Cache is a model that says the same again. What it keeps of a reply is
 //
-//	DIR/<64 hex digits>.json -> {"schema": 1, "model": …, "request": …, "reply": …}
+//	{"schema": 1, "model": …, "request": …, "reply": …}
 //
-// Several processes may share one. Of two replies to one request the first stands.
+// under the SHA-256, in hex, of the same without the reply. The same request is asked once,
+// also by several who ask at the same time. A failure is not kept.
 type Cache struct {
-	dir   string
+	kept  keeper
 	name  string
-	model Model
+	model Model // nil: what is kept, and nothing else
+
+	mu     sync.Mutex
+	asking map[string]chan struct{} // closed when the one who asks is done
 }
 
-// NewCache keeps what model says in dir, which is made if it is not there. With a nil model
-// it answers for the model of that name what is kept, and ErrModel for all else.
+// A keeper keeps entries by their keys. Of two for one key the first may stand.
+type keeper interface {
+	get(ctx context.Context, key string) ([]byte, error) // nil: there is none
+	put(ctx context.Context, key string, entry []byte) error
+	remedy(key string) string // what to do about an entry that cannot be read
+}
+
+// NewCache keeps what model says in files DIR/KEY.json of a directory, which is made if it
+// is not there. Several processes may share one. With a nil model it replays: it answers for
+// the model of that name what is kept, and ErrRequest for all else.
 func NewCache(dir, name string, model Model) (*Cache, error) {
-	if model != nil {
-		name = model.Name()
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil { // requests show what arenas hide from agents
 		return nil, fmt.Errorf("llm: cache: %w", err)
 	}
-	return &Cache{dir: dir, name: name, model: model}, nil
+	return newCache(folder(dir), name, model), nil
+}
+
+// Notes keep small values by key: a store does. They are safe for concurrent use.
+type Notes interface {
+	// Note returns what is kept under a key, nil if nothing is.
+	Note(ctx context.Context, key string) ([]byte, error)
+	// PutNote keeps a value, which survives kill -9 when it returns.
+	PutNote(ctx context.Context, key string, value []byte) error
+}
+
+// NewNotedCache keeps what model says in notes, as NewCache does in files, under "llm/KEY".
+func NewNotedCache(notes Notes, name string, model Model) *Cache {
+	return newCache(noted{notes}, name, model)
+}
+
+func newCache(kept keeper, name string, model Model) *Cache {
+	if model != nil {
+		name = model.Name()
+	}
+	return &Cache{kept: kept, name: name, model: model, asking: map[string]chan struct{}{}}
 }
 
 // Name is the name of the model that it answers for.
 func (c *Cache) Name() string { return c.name }
 
-// A cached is one file.
+// A cached is one entry.
 type cached struct {
 	Schema  int     `json:"schema"`
 	Model   string  `json:"model"`
@@ -52,73 +81,146 @@ type cached struct {
 
 // Complete returns what is kept, else what the model says.
 func (c *Cache) Complete(ctx context.Context, r Request) (Reply, error) {
-	path, err := c.path(r)
+	key, err := c.key(r)
 	if err != nil {
-		return Reply{}, c.trouble(err)
+		return Reply{}, cacheTrouble(err)
 	}
-	reply, err := c.read(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return reply, c.trouble(err)
+	if err := c.turn(ctx, key); err != nil {
+		return Reply{}, cacheTrouble(err)
+	}
+	defer c.done(key)
+	reply, err := c.read(ctx, key)
+	if reply != nil || err != nil {
+		return deref(reply), cacheTrouble(err)
 	}
 	if c.model == nil {
-		return Reply{}, c.trouble(errors.New("the cache does not know this request"))
+		return Reply{}, cacheTrouble(fmt.Errorf("%w: the cache does not know this request, and replays alone: record it first, with the same model and settings", ErrRequest))
 	}
-	if reply, err = c.model.Complete(ctx, r); err != nil {
+	said, err := c.model.Complete(ctx, r)
+	if err != nil {
 		return Reply{}, err
 	}
-	if err = c.write(path, r, reply); err == nil {
-		reply, err = c.read(path)
+	ctx = context.WithoutCancel(ctx) // what was answered is not asked for again
+	if err = c.write(ctx, key, r, said); err == nil {
+		reply, err = c.read(ctx, key) // another process may have been first
 	}
-	return reply, c.trouble(err)
+	return deref(reply), cacheTrouble(err)
 }
 
-func (c *Cache) trouble(err error) error {
+func deref(r *Reply) Reply {
+	if r == nil {
+		return Reply{}
+	}
+	return *r
+}
+
+// turn waits until nobody else asks the same.
+func (c *Cache) turn(ctx context.Context, key string) error {
+	for {
+		c.mu.Lock()
+		other := c.asking[key]
+		if other == nil {
+			c.asking[key] = make(chan struct{})
+		}
+		c.mu.Unlock()
+		if other == nil {
+			return nil
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (c *Cache) done(key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.asking[key])
+	delete(c.asking, key)
+}
+
+func cacheTrouble(err error) error {
 	if err == nil {
 		return nil
 	}
 	return &modelError{err: err, text: "cache: " + err.Error()}
 }
 
-func (c *Cache) path(r Request) (string, error) {
+func (c *Cache) key(r Request) (string, error) {
 	b, err := json.Marshal(cached{Schema: cacheSchema, Model: c.name, Request: r})
 	if err != nil {
 		return "", err
 	}
 	h := sha256.Sum256(b)
-	return filepath.Join(c.dir, hex.EncodeToString(h[:])+".json"), nil
+	return hex.EncodeToString(h[:]), nil
 }
 
-func (c *Cache) read(path string) (Reply, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return Reply{}, err
+func (c *Cache) read(ctx context.Context, key string) (*Reply, error) {
+	b, err := c.kept.get(ctx, key)
+	if b == nil || err != nil {
+		return nil, err
 	}
-	var kept cached
-	if err := json.Unmarshal(b, &kept); err != nil || kept.Schema != cacheSchema || kept.Reply == nil {
-		return Reply{}, fmt.Errorf("%s cannot be read; remove it", path)
+	var entry cached
+	if err := json.Unmarshal(b, &entry); err != nil || entry.Schema != cacheSchema || entry.Reply == nil {
+		return nil, errors.New(c.kept.remedy(key))
 	}
-	return *kept.Reply, nil
+	return entry.Reply, nil
 }
 
-// write puts a whole file in its place, unless one is there.
-func (c *Cache) write(path string, r Request, reply Reply) error {
+func (c *Cache) write(ctx context.Context, key string, r Request, reply Reply) error {
 	b, err := json.Marshal(cached{cacheSchema, c.name, r, &reply})
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(c.dir, ".new-*")
+	return c.kept.put(ctx, key, b)
+}
+
+// A folder keeps entries in files.
+type folder string
+
+func (f folder) path(key string) string { return filepath.Join(string(f), key+".json") }
+
+func (f folder) get(_ context.Context, key string) ([]byte, error) {
+	b, err := os.ReadFile(f.path(key))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err == nil && b == nil:
+		b = []byte{}
+	}
+	return b, err
+}
+
+func (f folder) remedy(key string) string { return f.path(key) + " cannot be read; remove it" }
+
+// put puts a whole file in its place, unless one is there.
+func (f folder) put(_ context.Context, key string, entry []byte) error {
+	file, err := os.CreateTemp(string(f), ".new-*")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Close()); err != nil {
+	defer os.Remove(file.Name())
+	_, err = file.Write(entry)
+	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Link(file.Name(), f.path(key)); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil
 }
+
+// noted entries are in a store.
+type noted struct{ Notes }
+
+func (n noted) get(ctx context.Context, key string) ([]byte, error) { return n.Note(ctx, "llm/"+key) }
+
+func (n noted) put(ctx context.Context, key string, entry []byte) error {
+	return n.PutNote(ctx, "llm/"+key, entry)
+}
+
+func (n noted) remedy(key string) string { return "the note llm/" + key + " cannot be read" }
 
 var _ Model = (*Cache)(nil)

@@ -1,11 +1,13 @@
 package llm
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -16,7 +18,7 @@ func TestCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Reply{Text: "five <&>", Usage: Usage{60, 40}}
+	want := Reply{Text: "five <&>", Usage: Usage{Input: 60, Output: 40}}
 	for range 2 {
 		if reply, err := c.Complete(t.Context(), fullRequest()); err != nil || reply != want {
 			t.Errorf("Complete = %+v, %v", reply, err)
@@ -93,4 +95,50 @@ func TestCacheHammer(t *testing.T) {
 			t.Fatalf("replies differ: %q", replies)
 		}
 	}
+}
+
+// TestNotedCacheHammer: who asks at the same time is answered once, and a failure is for one alone.
+func TestNotedCacheHammer(t *testing.T) {
+	fake := newFake(t, script(t, "HTTP 401", "five"))
+	var notes shelf
+	c := NewNotedCache(&notes, "", fake.model("openai"))
+	var failed atomic.Int64
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			if reply, err := c.Complete(t.Context(), fullRequest()); err != nil {
+				failed.Add(1)
+			} else if reply.Text != "five" {
+				t.Errorf("reply = %+v", reply)
+			}
+		})
+	}
+	all.Wait()
+	if n := failed.Load(); n != 1 || len(fake.asked()) != 2 {
+		t.Errorf("%d failed and the model was asked %d times; want 1 and 2", n, len(fake.asked()))
+	}
+	other := fullRequest()
+	other.Purpose = "something else"
+	if reply, err := NewNotedCache(&notes, "m", nil).Complete(t.Context(), other); err != nil || reply.Text != "five" {
+		t.Errorf("replay: %+v, %v", reply, err)
+	}
+	if _, err := NewNotedCache(&notes, "another", nil).Complete(t.Context(), other); !errors.Is(err, ErrRequest) || !errors.Is(err, ErrModel) {
+		t.Errorf("replay of what is not known: %v", err)
+	}
+}
+
+// A shelf keeps notes in memory.
+type shelf struct{ notes sync.Map }
+
+func (s *shelf) Note(_ context.Context, key string) ([]byte, error) {
+	v, ok := s.notes.Load(key)
+	if !ok {
+		return nil, nil
+	}
+	return v.([]byte), nil
+}
+
+func (s *shelf) PutNote(_ context.Context, key string, value []byte) error {
+	s.notes.Store(key, value)
+	return nil
 }

@@ -9,6 +9,13 @@
 // followed, and nothing is read from the environment but the proxies that Go's transport
 // goes through.
 //
+// A completion is made of attempts, which a [Limiter] lets go at the rate that the server
+// allows, and a [Meter] counts by purpose. What may pass (a connection that breaks, a
+// stream that stands still, 408, 409, 429, 5xx) is tried again after a pause with jitter,
+// or the one that the server asks for, until the attempts or the patience are used up. A
+// cache asks once what is asked twice, and keeps it in files or in a store; without a
+// model it replays.
+//
 // # Emulated tools
 //
 // [Emulated] implements gateway.Runtime for arenas whose tools have a description and no

@@ -22,6 +22,7 @@ type chat struct {
 	MaxTokens   int64
 	Temperature *float64
 	Seed        *int64
+	stream      bool
 }
 
 // document is the call that an emulated tool's model is asked to carry out.
@@ -40,6 +41,7 @@ type fakeModel struct {
 	*httptest.Server
 	t      *testing.T
 	answer func(*chat) string
+	whole  bool // it does not stream, whatever it is asked
 
 	mu    sync.Mutex
 	chats []*chat
@@ -105,10 +107,82 @@ func (m *fakeModel) take(w http.ResponseWriter, r *http.Request, into any, under
 		fmt.Fprintf(w, `{"type":"error","error":{"type":"t","code":"c","param":"","message":"bad key %s"}}`, testAPIKey)
 		return
 	}
+	if c.stream && !m.whole {
+		m.stream(w, r, c, said)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(wrap(c, said)); err != nil {
 		m.t.Error(err)
 	}
+}
+
+// What a streamed answer may end with instead of its end.
+const (
+	stallMark = "(stall)"
+	breakMark = "(break)"
+)
+
+// stream sends an answer in pieces of a few bytes.
+func (m *fakeModel) stream(w http.ResponseWriter, r *http.Request, c *chat, said string) {
+	w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	said, stalls := strings.CutSuffix(said, stallMark)
+	said, breaks := strings.CutSuffix(said, breakMark)
+	text, cut := strings.CutSuffix(said, cutMark)
+	pieces := openaiPieces
+	if c.protocol == "anthropic" {
+		pieces = anthropicPieces
+	}
+	events := pieces(text, cut, c.Schema != nil && json.Valid([]byte(text)))
+	if stalls || breaks {
+		events = events[:len(events)/2]
+	}
+	fmt.Fprint(w, ": a comment\n\n")
+	for _, e := range events {
+		fmt.Fprintf(w, "event: whatever\r\ndata:%s\n\n", e)
+		w.(http.Flusher).Flush()
+	}
+	if stalls {
+		<-r.Context().Done()
+	}
+}
+
+func marshal(v any) string {
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func openaiPieces(text string, cut, _ bool) (events []string) {
+	chunk := func(choices ...any) map[string]any {
+		return map[string]any{"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": append([]any{}, choices...)}
+	}
+	for len(text) > 0 {
+		n := min(3, len(text))
+		events = append(events, marshal(chunk(map[string]any{"index": 0, "delta": map[string]string{"content": text[:n]}, "finish_reason": nil})))
+		text = text[n:]
+	}
+	events = append(events, marshal(chunk(map[string]any{"index": 0, "delta": map[string]string{}, "finish_reason": map[bool]string{true: "length", false: "stop"}[cut]})))
+	last := chunk()
+	last["usage"] = map[string]any{"prompt_tokens": 60, "completion_tokens": 40, "total_tokens": 100,
+		"prompt_tokens_details": map[string]int{"cached_tokens": 20}, "completion_tokens_details": map[string]int{"reasoning_tokens": 30}}
+	return append(events, marshal(last), "[DONE]")
+}
+
+func anthropicPieces(text string, cut, tool bool) []string {
+	kind, delta, key := "text", "text_delta", "text"
+	if tool {
+		kind, delta, key = "tool_use", "input_json_delta", "partial_json"
+	}
+	events := []string{`{"type":"message_start","message":{"type":"message","role":"assistant","content":[],"usage":{"input_tokens":40,"cache_read_input_tokens":20,"output_tokens":1}}}`,
+		marshal(map[string]any{"type": "content_block_start", "index": 0, "content_block": map[string]any{"type": kind, "input": map[string]any{}}}), `{"type":"ping"}`}
+	for len(text) > 0 {
+		n := min(3, len(text))
+		events = append(events, marshal(map[string]any{"type": "content_block_delta", "index": 0, "delta": map[string]any{"type": delta, key: text[:n]}}))
+		text = text[n:]
+	}
+	reason := map[bool]string{true: "max_tokens", false: "end_turn"}[cut]
+	return append(events, `{"type":"content_block_stop","index":0}`,
+		marshal(map[string]any{"type": "message_delta", "delta": map[string]string{"stop_reason": reason}, "usage": map[string]int{"output_tokens": 40}}), `{"type":"message_stop"}`)
 }
 
 // cutMark at its end says that the model had more to say.
@@ -120,6 +194,7 @@ func (m *fakeModel) openai(w http.ResponseWriter, r *http.Request) {
 	}
 	var req struct {
 		Messages            []struct{ Role, Content string }
+		Stream              bool
 		MaxCompletionTokens int64 `json:"max_completion_tokens"`
 		Temperature         *float64
 		Seed                *int64
@@ -132,7 +207,7 @@ func (m *fakeModel) openai(w http.ResponseWriter, r *http.Request) {
 		} `json:"response_format"`
 	}
 	m.take(w, r, &req, func() *chat {
-		c := &chat{protocol: "openai", MaxTokens: req.MaxCompletionTokens, Temperature: req.Temperature, Seed: req.Seed, Schema: req.ResponseFormat.JSONSchema.Schema}
+		c := &chat{protocol: "openai", stream: req.Stream, MaxTokens: req.MaxCompletionTokens, Temperature: req.Temperature, Seed: req.Seed, Schema: req.ResponseFormat.JSONSchema.Schema}
 		if c.Schema != nil && (req.ResponseFormat.Type != "json_schema" || req.ResponseFormat.JSONSchema.Name == "") {
 			m.t.Errorf("response_format = %+v", req.ResponseFormat)
 		}
@@ -161,6 +236,7 @@ func (m *fakeModel) anthropic(w http.ResponseWriter, r *http.Request) {
 		MaxTokens   int64 `json:"max_tokens"`
 		Temperature *float64
 		Messages    []struct{ Role, Content string }
+		Stream      bool
 		Tools       []struct {
 			Name        string
 			InputSchema json.RawMessage `json:"input_schema"`
@@ -168,7 +244,7 @@ func (m *fakeModel) anthropic(w http.ResponseWriter, r *http.Request) {
 		ToolChoice struct{ Type, Name string } `json:"tool_choice"`
 	}
 	m.take(w, r, &req, func() *chat {
-		c := &chat{protocol: "anthropic", System: req.System, MaxTokens: req.MaxTokens, Temperature: req.Temperature}
+		c := &chat{protocol: "anthropic", stream: req.Stream, System: req.System, MaxTokens: req.MaxTokens, Temperature: req.Temperature}
 		for _, said := range req.Messages {
 			c.Messages = append(c.Messages, Message{Role(said.Role), said.Content})
 		}

@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,8 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -23,12 +22,15 @@ type Model interface {
 
 // A Request is a chat to be continued. A zero field but Messages leaves it to the server.
 type Request struct {
+	Purpose     string          `json:"-"` // what meters count it under; no part of what is asked
 	System      string          `json:"system,omitempty"`
 	Messages    []Message       `json:"messages"` // the first and the last are the user's
 	Schema      json.RawMessage `json:"schema,omitempty"`
 	MaxTokens   int64           `json:"max_tokens,omitempty"` // of the reply
 	Temperature *float64        `json:"temperature,omitempty"`
 	Seed        *int64          `json:"seed,omitempty"`
+
+	whole bool // not as a stream
 }
 
 // A Message is one message of a chat.
@@ -53,15 +55,21 @@ type Reply struct {
 	Usage Usage  `json:"usage"`
 }
 
-// Usage is what a reply cost, as its server counts.
+// Usage is the tokens of a reply, as its server counts. What it does not tell is 0.
 type Usage struct {
-	Input  int64 `json:"input"`
-	Output int64 `json:"output"`
+	Input     int64 `json:"input"`
+	Output    int64 `json:"output"`
+	Cached    int64 `json:"cached,omitempty"`    // of Input, what the server had read before
+	Reasoning int64 `json:"reasoning,omitempty"` // of Output, what was thought and not said
 }
 
 // ErrModel says that the model could not be asked, or that its server sent no message. The
 // text of such an error may quote the request: it is for the operator.
 var ErrModel = errors.New("the model did not answer")
+
+// ErrRequest is an ErrModel of this one request, which its server refuses, or which no
+// replay knows: others may well be answered, and asking again would not help.
+var ErrRequest = errors.New("the request was refused")
 
 // maxCompletion bounds what a model's server may send for one completion.
 const maxCompletion = 8 << 20
@@ -72,8 +80,13 @@ type Options struct {
 	BaseURL    string        // default the vendor's
 	Model      string        // as the API names it
 	APIKey     string        // "" for servers that ask for none
+	Stream     bool          // ask for replies in pieces, so that one that stalls is noticed; servers that do not stream may answer whole
 	Timeout    time.Duration // of one attempt; default 2 min
-	Retries    int           // of a failed request; default 2, negative is none
+	Idle       time.Duration // between two pieces of a reply; default 30 s
+	Patience   time.Duration // with one completion, all attempts and waits together; default 15 min
+	Retries    int           // of a failed attempt; default 2, negative is none
+	Limiter    *Limiter      // how fast the server may be asked; may be shared; nil is as fast as can be
+	Meter      *Meter        // counts what is asked; may be shared
 	HTTPClient *http.Client  // default one of its own
 }
 
@@ -82,19 +95,14 @@ func (o Options) ready(baseURL string) (Options, error) {
 	if o.Model == "" {
 		return o, errors.New("llm: no model is named")
 	}
-	if o.BaseURL == "" {
-		o.BaseURL = baseURL
-	}
+	o.BaseURL = cmp.Or(o.BaseURL, baseURL)
 	if u, err := url.Parse(o.BaseURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return o, fmt.Errorf("llm: %q is no URL of a model: want one such as http://localhost:8000/v1", o.BaseURL)
 	}
-	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Minute
-	}
-	if o.Retries == 0 {
-		o.Retries = 2
-	}
-	o.Retries = max(o.Retries, 0)
+	o.Timeout = cmp.Or(o.Timeout, 2*time.Minute)
+	o.Idle = cmp.Or(o.Idle, 30*time.Second)
+	o.Patience = cmp.Or(o.Patience, 15*time.Minute)
+	o.Retries = max(cmp.Or(o.Retries, 2), 0)
 	return o, nil
 }
 
@@ -105,13 +113,16 @@ func (o *Options) client() *http.Client {
 	if o.HTTPClient != nil {
 		c = *o.HTTPClient
 	}
-	c.Transport = bounded{c.Transport}
+	c.Transport = bounded{c.Transport, o.Idle}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &c
 }
 
-// bounded cuts off answers that pass the limit.
-type bounded struct{ next http.RoundTripper }
+// bounded cuts off answers that pass the limit, and streams that stand still.
+type bounded struct {
+	next http.RoundTripper
+	idle time.Duration
+}
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	next := b.next
@@ -119,10 +130,14 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		next = http.DefaultTransport
 	}
 	response, err := next.RoundTrip(r)
-	if err == nil {
-		response.Body = http.MaxBytesReader(nil, response.Body, maxCompletion)
+	if err != nil {
+		return nil, err
 	}
-	return response, err
+	if isStream(response) {
+		response.Body = watch(response.Body, b.idle)
+	}
+	response.Body = http.MaxBytesReader(nil, response.Body, maxCompletion)
+	return response, nil
 }
 
 // trouble is what kept a model from answering, without its key, which some servers repeat.
@@ -134,6 +149,9 @@ func (o *Options) trouble(ctx context.Context, err error) error {
 		text = err.Error()
 	case errors.Is(err, context.DeadlineExceeded):
 		text = fmt.Sprintf("no completion within %s", o.Timeout)
+	}
+	if refused(err) {
+		err = errors.Join(ErrRequest, err)
 	}
 	if len(o.APIKey) >= 4 { // a shorter one is no secret, and would blot out ordinary words
 		text = strings.ReplaceAll(text, o.APIKey, "****")
@@ -148,56 +166,3 @@ type modelError struct {
 
 func (e *modelError) Error() string   { return ErrModel.Error() + ": " + e.text }
 func (e *modelError) Unwrap() []error { return []error{ErrModel, e.err} }
-
-// A statusError is an answer that is none: what HTTP says of it, and the server's words.
-type statusError struct {
-	status int
-	said   string
-}
-
-func (e *statusError) Error() string {
-	return fmt.Sprintf("%d %s: %s", e.status, http.StatusText(e.status), e.said)
-}
-
-var errNotJSON = errors.New("the server sent something else where JSON was due: is the base URL right? Many end in /v1")
-
-func isJSON(r *http.Response) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/json")
-}
-
-// A fallback asks for less where a server refuses what not every server, or not every
-// model, can do: first for an answer that is not held to the schema, then for one without
-// temperature and seed. What was refused for nothing else is not asked for again.
-type fallback struct {
-	schemas  sync.Map // refused ones, as text
-	sampling atomic.Bool
-}
-
-func (f *fallback) complete(ctx context.Context, r Request, ask func(context.Context, Request) (Reply, error)) (Reply, error) {
-	if _, refused := f.schemas.Load(string(r.Schema)); refused {
-		r.Schema = nil
-	}
-	if f.sampling.Load() {
-		r.Temperature, r.Seed = nil, nil
-	}
-	reply, err := ask(ctx, r)
-	if schema := r.Schema; schema != nil && refused(err) {
-		r.Schema = nil
-		if reply, err = ask(ctx, r); err == nil {
-			f.schemas.Store(string(schema), true)
-		}
-	}
-	if (r.Temperature != nil || r.Seed != nil) && refused(err) {
-		r.Temperature, r.Seed = nil, nil
-		if reply, err = ask(ctx, r); err == nil {
-			f.sampling.Store(true)
-		}
-	}
-	return reply, err
-}
-
-// refused reports whether a server found fault with the request itself.
-func refused(err error) bool {
-	var s *statusError
-	return errors.As(err, &s) && (s.status == http.StatusBadRequest || s.status == http.StatusUnprocessableEntity)
-}

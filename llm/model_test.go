@@ -28,7 +28,7 @@ func TestComplete(t *testing.T) {
 		fake := newFake(t, script(t, `{"n":5}`))
 		r := fullRequest()
 		reply, err := fake.model(way).Complete(t.Context(), r)
-		if err != nil || reply != (Reply{Text: `{"n":5}`, Usage: Usage{60, 40}}) {
+		if err != nil || reply != (Reply{Text: `{"n":5}`, Usage: Usage{Input: 60, Output: 40}}) {
 			t.Errorf("Complete = %+v, %v", reply, err)
 		}
 		c := fake.asked()[0]

@@ -105,6 +105,17 @@ func NewRun(id string, ledger Ledger, opts *RunOptions) *Run {
 	return r
 }
 
+// ID is what the run was made with.
+func (r *Run) ID() string { return r.id }
+
+// Again is the same run with counts of its own: for looking a second time at what its
+// stages have made.
+func (r *Run) Again() *Run {
+	again := &Run{id: r.id, ledger: r.ledger, opts: r.opts}
+	again.opts.Progress = nil
+	return again
+}
+
 // Yields returns what each stage has made so far, in the order in which they were entered.
 func (r *Run) Yields() []Yield {
 	r.mu.Lock()

@@ -1,0 +1,136 @@
+package questions
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/astra-arenas/astra"
+)
+
+// An arenaDraft is all that an arena is written from. Tools are written the same way for a
+// trial and for the arena that ships.
+type arenaDraft struct {
+	runtime      astra.RuntimeKind
+	name         string
+	title        string
+	description  string
+	domain       string
+	license      string
+	environments []Environment // those of one tool's name share it
+	tasks        []*astra.Task
+	provenance   any
+}
+
+// tools are the environments without those that share an earlier one's tool.
+func (d *arenaDraft) tools() []*Environment {
+	seen := map[string]bool{}
+	var all []*Environment
+	for i := range d.environments {
+		if e := &d.environments[i]; !seen[e.Tool.Name] {
+			seen[e.Tool.Name] = true
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+func bundle(d *arenaDraft) (*astra.Bundle, error) {
+	files := []astra.File{}
+	manifest, err := d.manifest()
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, astra.File{Path: "arena.yaml", Data: manifest})
+	var entry bytes.Buffer
+	if d.runtime == astra.Python {
+		entry.WriteString("\"\"\"The tools. What each knows is in data/NAME.json, and how it tells it in data/tool_NAME.py.\"\"\"\n\nimport json\n\nimport astra\n\n")
+	} else {
+		entry.WriteString("// The tools. What each knows is in data/NAME.json; it is read anew for each call, so that no call changes another.\n")
+	}
+	for _, e := range d.tools() {
+		if d.runtime == astra.Python {
+			files = append(files, astra.File{Path: "data/tool_" + e.Tool.Name + ".py", Data: []byte(strings.TrimRight(e.Code, "\n") + "\n")})
+			writePython(&entry, e)
+		} else {
+			writeJavaScript(&entry, e)
+		}
+		files = append(files, astra.File{Path: "data/" + e.Tool.Name + ".json", Data: append(bytes.TrimSpace(e.Data), '\n')})
+	}
+	files = append(files, astra.File{Path: entryOf(d.runtime), Data: entry.Bytes()})
+	if len(d.tasks) > 0 {
+		var lines bytes.Buffer
+		for _, t := range d.tasks {
+			line, err := canonical(t)
+			if err != nil {
+				return nil, err
+			}
+			lines.Write(append(line, '\n'))
+		}
+		files = append(files, astra.File{Path: "tasks.jsonl", Data: lines.Bytes()})
+	}
+	return astra.NewBundle(files)
+}
+
+func entryOf(k astra.RuntimeKind) string {
+	if k == astra.Python {
+		return "tools.py"
+	}
+	return "tools.js"
+}
+
+// writeJavaScript puts the code in a function of its own, whose names are nobody else's. No
+// tool's name has a $ in it.
+func writeJavaScript(b *bytes.Buffer, e *Environment) {
+	name := e.Tool.Name
+	fmt.Fprintf(b, "\nconst $%s = (() => {\n%s\nreturn run;\n})();\nconst $%s_data = host.data(\"%s.json\");\nexport function %s(args) {\n  return $%s(args, JSON.parse($%s_data));\n}\n",
+		name, strings.TrimRight(e.Code, "\n"), name, name, name, name, name)
+}
+
+func writePython(b *bytes.Buffer, e *Environment) {
+	name := e.Tool.Name
+	fmt.Fprintf(b, "\nimport tool_%s as _%s\n\n_%s_data = astra.data(\"%s.json\")\n\n\ndef %s(**args):\n    return _%s.run(args, json.loads(_%s_data))\n\n", name, name, name, name, name, name, name)
+}
+
+type manifestTool struct {
+	Document
+	Annotations struct {
+		ReadOnly    bool `json:"read_only"`
+		Destructive bool `json:"destructive"`
+		Idempotent  bool `json:"idempotent"`
+		OpenWorld   bool `json:"open_world"`
+	} `json:"annotations"`
+}
+
+// manifest is YAML whose values are JSON, a key a line.
+func (d *arenaDraft) manifest() ([]byte, error) {
+	var b bytes.Buffer
+	for _, line := range []struct {
+		key   string
+		value any
+	}{{"name", d.name}, {"version", "1.0.0"}, {"title", d.title}, {"description", d.description}, {"domain", d.domain}, {"license", d.license}, {"runtime", d.runtime}, {"provenance", d.provenance}} {
+		if line.value == nil || line.value == "" {
+			continue
+		}
+		text, err := canonical(line.value)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%s: %s\n", line.key, text)
+	}
+	b.WriteString("tools:\n")
+	for _, e := range d.tools() {
+		t := manifestTool{Document: e.Tool}
+		t.Annotations.ReadOnly, t.Annotations.Idempotent = true, true
+		if len(t.Output) == 0 {
+			t.Output = json.RawMessage(`{}`)
+		}
+		text, err := canonical(t)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "  - %s\n", text)
+	}
+	return b.Bytes(), nil
+}
