@@ -34,10 +34,14 @@ type ReportArena struct {
 	Mutation float64 `json:"mutation_score"` // mutated answers that were refused, a share
 }
 
-// ReportUsage is what the models of a run took.
+// ReportUsage is what the models of a run took, whoever paid for it: a run that went on
+// where it was counts like one that did not stop.
 type ReportUsage struct {
-	Calls, Cached, Input, Output int64
-	Cost                         float64 // in the currency of the prices given
+	Calls   int64   `json:"calls"`
+	Repairs int64   `json:"repairs"` // replies that had to be sent back, of the calls
+	Input   int64   `json:"input"`   // tokens
+	Output  int64   `json:"output"`
+	Cost    float64 `json:"cost"` // in the money of the prices given
 }
 
 // A Figure is a number beside that of the paper.

@@ -66,7 +66,7 @@ type Run struct {
 	opts   RunOptions
 
 	mu     sync.Mutex
-	yields []Yield // in the order in which stages were first entered
+	yields []Yield // in the order in which stages were first made
 }
 
 // A Yield counts what a stage made of its items.
@@ -116,7 +116,7 @@ func (r *Run) Again() *Run {
 	return again
 }
 
-// Yields returns what each stage has made so far, in the order in which they were entered.
+// Yields returns what each stage has made so far, in the order in which the stages were made.
 func (r *Run) Yields() []Yield {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -136,12 +136,12 @@ type Keyed[T any] struct {
 // verdict: it ends the stage, is yielded last, and nothing is kept of its item. A stage may
 // be entered several times, with other keys.
 func Stage[In, Out any](ctx context.Context, r *Run, name string, items iter.Seq[Keyed[In]], do func(context.Context, In) (Result[Out], error)) iter.Seq2[Result[Out], error] {
+	r.enter(name) // now: stages that draw from each other are told in the order of their making
 	return func(yield func(Result[Out], error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var working sync.WaitGroup
 		defer working.Wait()
 		defer cancel()
-		r.enter(name)
 		slots := make(chan struct{}, r.opts.Parallel)
 		waiting := make(chan chan outcome[Out], 4*r.opts.Parallel) // in the items' order
 		working.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
@@ -24,7 +25,7 @@ type certifier struct {
 	house    *house // runtimes, taken down at close
 	runtimes []gateway.Runtime
 	dir      string // of throwaway stores
-	made     int
+	made     atomic.Int64
 }
 
 func (a *app) newCertifier(ctx context.Context) (*certifier, error) {
@@ -45,7 +46,7 @@ func (c *certifier) close() error {
 	return errors.Join(c.house.close(), os.RemoveAll(c.dir))
 }
 
-// Certify examines an arena. It is called by one goroutine at a time.
+// Certify examines an arena.
 func (c *certifier) Certify(ctx context.Context, a *astra.Arena) (tables.Examination, error) {
 	cert, err := c.certificate(ctx, a)
 	if err != nil {
@@ -75,8 +76,7 @@ func reasons(cert *astra.Certificate) map[string]string {
 }
 
 func (c *certifier) certificate(ctx context.Context, a *astra.Arena) (cert *astra.Certificate, err error) {
-	c.made++
-	dir := filepath.Join(c.dir, strconv.Itoa(c.made))
+	dir := filepath.Join(c.dir, strconv.FormatInt(c.made.Add(1), 10))
 	st, err := store.Open(dir, &store.Options{Logger: c.logger()})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,8 @@ import (
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/astra-arenas/astra/synth/questions/authortest"
 )
 
 func TestMain(m *testing.M) {
@@ -36,6 +38,7 @@ func TestMain(m *testing.M) {
 //	mcp NAME enter URL FILE          connect over HTTP, with the token in a file
 //	mcp NAME call TOOL [ARGS]        call a tool over that connection and print its text
 //	mcp NAME kill | stop             kill -9 the process, or end its input
+//	author [FAULT]                   serve a model that writes questions and tools, or one that errs; sets MODEL
 //	model MESSAGE...                 serve a chat model that says these messages in turn; sets MODEL
 //
 // $ARENAS is the directory of the arenas that stories play in, $REPO that of the module.
@@ -62,6 +65,13 @@ func TestStories(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"until": until, "grab": grab, "mode": mode, "mcp": (&players{by: map[string]*player{}}).run, "model": model,
+			"author": func(ts *testscript.TestScript, _ bool, args []string) {
+				var fault authortest.Fault
+				if len(args) > 0 {
+					fault = authortest.Faults[args[0]]
+				}
+				ts.Setenv("MODEL", authortest.New(t, fault).URL+"/v1")
+			},
 		},
 		Condition: condition,
 	})

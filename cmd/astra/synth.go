@@ -25,7 +25,7 @@ hard to cheat. What does not pass is thrown away and counted; report.html says w
 A synthesis can be interrupted at any time. The same command goes on where it was, and
 writes the same bytes as if it had never stopped.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.synthTablesCommand())
+	cmd.AddCommand(a.synthTablesCommand(), a.synthQuestionsCommand())
 	return cmd
 }
 
@@ -33,31 +33,33 @@ writes the same bytes as if it had never stopped.`,
 type synthesis struct {
 	*app
 	out      string
+	parallel int // items at a time; 0 is as many as there are processors
 	settings map[string]any
 
 	store *store.Store
 	run   *synth.Run
 	tally synth.Tally
 	made  []synth.ReportArena
+	usage *synth.ReportUsage
 }
 
-// begin opens the run's memory, in a store of its own beside the episodes': a synthesis may
-// take hours, and must not keep that one.
-func (s *synthesis) begin(id string) error {
+// open opens the memory, in a store of its own beside the episodes': a synthesis may take
+// hours, and must not keep that one.
+func (s *synthesis) open() error {
 	if err := s.mayWrite(); err != nil {
 		return err
 	}
-	dir := filepath.Join(s.config.Dir, "synth")
-	st, err := store.Open(dir, &store.Options{Logger: s.logger()})
+	st, err := store.Open(filepath.Join(s.config.Dir, "synth"), &store.Options{Logger: s.logger()})
 	if owned, ok := errors.AsType[*store.OwnedError](err); ok {
 		return failf("Wait for it, or name another directory with --dir.", "another synthesis is running: %w", owned)
 	}
-	if err != nil {
-		return err
-	}
 	s.store = st
-	s.run = synth.NewRun(id, st, &synth.RunOptions{Progress: s.progress()})
-	return nil
+	return err
+}
+
+// begin takes up the run of that id.
+func (s *synthesis) begin(id string) {
+	s.run = synth.NewRun(id, s.store, &synth.RunOptions{Parallel: s.parallel, Progress: s.progress()})
 }
 
 // mayWrite refuses a directory in which something else is.
@@ -125,12 +127,12 @@ func writeFiles(dir string, files []astra.File) error {
 func (s *synthesis) finish(author, id string) error {
 	if len(s.made) == 0 {
 		s.summary()
-		return failf("The lines above say why; `--describe` shows what was found of the tables.", "nothing was certified")
+		return failf("The lines above say why.", "nothing was certified")
 	}
 	if err := s.sweep(); err != nil {
 		return err
 	}
-	r := &synth.Report{Author: author, Run: id, Settings: s.settings, Arenas: s.made, Yields: s.run.Yields()}
+	r := &synth.Report{Author: author, Run: id, Settings: s.settings, Arenas: s.made, Yields: s.run.Yields(), Usage: s.usage}
 	s.tally.Fill(r)
 	text, err := r.JSON()
 	if err != nil {

@@ -95,9 +95,10 @@ func (a *app) synthTables(ctx context.Context, paths []string, f *tablesFlags) e
 		return err
 	}
 	s := &synthesis{app: a, out: f.out, settings: map[string]any{"seed": f.opts.Seed, "tasks": f.opts.Tasks, "per-arena": f.opts.PerArena, "languages": strings.Join(f.languages, ", ")}}
-	if err := s.begin(id); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
+	s.begin(id)
 	err = a.certifying(ctx, func(c *certifier) error { return s.writeTables(ctx, author, c) })
 	if err == nil {
 		err = s.finish(tables.Version, id)

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/llm"
+	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/questions"
+)
+
+// questionsVersion names the model author in reports.
+const questionsVersion = "questions-1"
+
+// questionsFlags are those of `astra synth questions`.
+type questionsFlags struct {
+	opts        questions.Options
+	model       llm.Options
+	limits      llm.Limits
+	prices      llm.Prices
+	api         string
+	runtime     string
+	language    string
+	tools       []string
+	out         string
+	most        int
+	parallel    int
+	replay      bool
+	temperature float64
+}
+
+func (a *app) synthQuestionsCommand() *cobra.Command {
+	var f questionsFlags
+	cmd := &cobra.Command{Use: "questions [FILE…]", Short: "Write arenas with a chat model, from questions, knowledge, domains, a taxonomy, or tools", Args: args(0, 1000, ""),
+		Long: `Has a model decompose questions, judges the decompositions, and has a tool written for each
+sub-question, which is run in the sandbox until it answers. What comes out is certified.
+
+A FILE has JSON lines: {"question", "domain"}, {"domain", "knowledge_corpus"}, or a nested
+taxonomy whose leaves are {"description", "examples"}. With --tools, questions are asked
+about the tools of an arena that there is already.
+
+The model is any that speaks OpenAI's chat protocol, or Anthropic's with --api anthropic. Its
+key comes from ASTRA_API_KEY or OPENAI_API_KEY. Nothing is asked twice: replies are kept,
+and --replay asks for none that is not.`,
+		Example: `  astra synth questions questions.en.jsonl --base-url http://localhost:8000/v1 --model qwen3 --out arenas
+  astra synth questions domains.zh.jsonl --language zh --model gpt-5.2 --samples 3 --runtime python
+  astra synth questions --tools inventory --model qwen3 --base-url http://localhost:8000/v1
+  astra synth questions questions.jsonl --model gpt-5.2 --price-in 1.25 --price-out 10 --requests 500`}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.out, "out", "o", "arenas", "`DIR` that the arenas and the report are written to")
+	flags.StringVar(&f.api, "api", "openai", "protocol of the model's `API`: openai or anthropic")
+	flags.StringVar(&f.runtime, "runtime", "javascript", "`RUNTIME` of the tools: javascript or python")
+	flags.StringVar(&f.language, "language", "en", "`LANGUAGE` to ask in: en or zh")
+	flags.StringSliceVar(&f.tools, "tools", nil, "`ARENA` whose tools questions are asked about (repeatable)")
+	flags.IntVar(&f.most, "limit", 0, "only the first N lines (default all)")
+	flags.Int64Var(&f.opts.Seed, "seed", 0, "`SEED` of all that is drawn")
+	flags.IntVar(&f.opts.Samples, "samples", 1, "instances of each line")
+	flags.IntVar(&f.opts.MinHops, "min-hops", 3, "sub-questions of an instance at least")
+	flags.IntVar(&f.opts.MaxHops, "max-hops", 5, "sub-questions of an instance at most")
+	flags.Float64Var(&f.opts.Threshold, "threshold", 0, "lowest quality that is taken, 0 to 1 (default by --percentile)")
+	flags.Float64Var(&f.opts.Percentile, "percentile", 0.9, "take what this share of the instances is not better than")
+	flags.IntVar(&f.opts.PerArena, "per-arena", 1, "instances of one domain in one arena")
+	flags.BoolVar(&f.opts.NoMerging, "no-merging", false, "each sub-question keeps a tool of its own")
+	flags.StringVar(&f.opts.Name, "name", "questions", "what the arenas' names begin with")
+	flags.Int64Var(&f.opts.MaxTokens, "max-tokens", 0, "tokens of one reply at most (default 16384)")
+	flags.Float64Var(&f.temperature, "temperature", 0, "sampling temperature (default the server's)")
+	flags.IntVar(&f.parallel, "parallel", 8, "instances at a time")
+	flags.BoolVar(&f.model.Stream, "stream", false, "ask for replies in pieces, so that one that stalls is noticed")
+	flags.DurationVar(&f.model.Timeout, "timeout", 5*time.Minute, "`TIME` that one reply may take")
+	flags.IntVar(&f.limits.Concurrent, "concurrent", 0, "requests at a time (default as many as it takes)")
+	flags.Float64Var(&f.limits.Requests, "requests", 0, "requests a minute (default unlimited)")
+	flags.Float64Var(&f.limits.Tokens, "tokens", 0, "tokens a minute (default unlimited)")
+	flags.Float64Var(&f.prices.Input, "price-in", 0, "what a million tokens of input cost")
+	flags.Float64Var(&f.prices.Output, "price-out", 0, "what a million tokens of output cost")
+	flags.BoolVar(&f.replay, "replay", false, "ask the model nothing: replies that are not kept are an error")
+	a.settings(cmd, "base_url", "model")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if flags.Changed("temperature") {
+			f.opts.Temperature = &f.temperature
+		}
+		return a.synthQuestions(cmd.Context(), args, &f)
+	}
+	return a.wantsJSON(cmd)
+}
+
+func (f *questionsFlags) check(a *app, files []string) error {
+	switch {
+	case len(files)+len(f.tools) == 0:
+		return &problem{err: errors.New("name a file with questions, or an arena with --tools; `astra synth questions --help` has examples"), code: 2}
+	case a.config.Model == "":
+		return failf("Name it with --model, ASTRA_MODEL, or model in astra.yaml.", "writing arenas with a model needs a model")
+	case f.parallel < 1 || f.most < 0 || f.opts.MinHops < 1 || f.opts.MaxHops < f.opts.MinHops || f.opts.MaxHops > synth.MaxNodes:
+		return &problem{err: fmt.Errorf("--parallel, --limit and hops want whole numbers: hops from 1 to %d, --max-hops not below --min-hops", synth.MaxNodes), code: 2}
+	}
+	return errors.Join(oneOf("api", f.api, "openai", "anthropic"), oneOf("runtime", f.runtime, "javascript", "python"), oneOf("language", f.language, "en", "zh"))
+}
+
+func (a *app) synthQuestions(ctx context.Context, files []string, f *questionsFlags) error {
+	if err := f.check(a, files); err != nil {
+		return err
+	}
+	sources, err := f.sources(a, files)
+	if err != nil {
+		return err
+	}
+	return a.certifying(ctx, func(c *certifier) error { return a.askQuestions(ctx, sources, f, c) })
+}
+
+// sources are all that questions are made from: few lines of text each, so they are held.
+func (f *questionsFlags) sources(a *app, files []string) ([]questions.Source, error) {
+	var all []questions.Source
+	lang := synth.Language(f.language)
+	for _, ref := range f.tools {
+		arena, err := a.findArena(ref)
+		if err != nil {
+			return nil, err
+		}
+		if arena == nil {
+			return nil, failf("Name a directory with an arena.yaml, or an .arena file.", "no arena %q", ref)
+		}
+		all = append(all, questions.ToolsOf(arena, lang))
+	}
+	for _, path := range files {
+		n := 0
+		for s, err := range questions.FileSources(path, lang) {
+			if err != nil {
+				return nil, err
+			}
+			if n++; f.most == 0 || n <= f.most {
+				all = append(all, s)
+			}
+		}
+	}
+	return all, nil
+}
+
+func (a *app) askQuestions(ctx context.Context, sources []questions.Source, f *questionsFlags, c *certifier) (err error) {
+	s := &synthesis{app: a, out: f.out, parallel: f.parallel}
+	if err := s.open(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	meter := llm.NewMeter(f.prices)
+	model, err := f.chat(a, s, meter)
+	if err != nil {
+		return err
+	}
+	author, err := questions.New(model, c.runtime(astra.RuntimeKind(f.runtime)), s.verdictOf(c), &f.opts)
+	if err != nil {
+		return err
+	}
+	s.settings = map[string]any{"model": a.config.Model, "runtime": f.runtime, "language": f.language, "seed": f.opts.Seed}
+	id, err := synth.RunID(questionsVersion, author.Settings(), a.config.Model, sources)
+	if err != nil {
+		return err
+	}
+	s.begin(id)
+	if err := s.keepArenas(ctx, author.Write(ctx, s.run, each(sources))); err != nil {
+		return err
+	}
+	s.usage = usage(author, f.prices)
+	return s.finish(questionsVersion, id)
+}
+
+func each(sources []questions.Source) iter.Seq2[questions.Source, error] {
+	return func(yield func(questions.Source, error) bool) {
+		for _, s := range sources {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+// chat is the model, behind a memory of what it said.
+func (f *questionsFlags) chat(a *app, s *synthesis, meter *llm.Meter) (llm.Model, error) {
+	if f.replay {
+		return llm.NewNotedCache(s.store, a.config.Model, nil), nil
+	}
+	opts := f.model
+	opts.BaseURL, opts.Model, opts.APIKey, opts.Limiter, opts.Meter = a.config.BaseURL, a.config.Model, a.apiKey(), llm.NewLimiter(f.limits), meter
+	if opts.APIKey == "" && opts.BaseURL == "" {
+		return nil, failf("Set ASTRA_API_KEY, or --base-url for a server that asks for none.", "the model's API wants a key")
+	}
+	var m llm.Model
+	var err error
+	if f.api == "anthropic" {
+		m, err = llm.NewAnthropic(opts)
+	} else {
+		m, err = llm.NewOpenAI(opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return llm.NewNotedCache(s.store, a.config.Model, m), nil
+}
+
+// keepArenas writes what an author yields, each with its certificate.
+func (s *synthesis) keepArenas(ctx context.Context, arenas iter.Seq2[questions.Arena, error]) error {
+	for w, err := range arenas {
+		if err != nil {
+			return err
+		}
+		arena, err := w.Bundle.Load()
+		if err != nil {
+			return err
+		}
+		kept, err := s.store.Note(ctx, certificateNote(arena.Digest))
+		if err != nil {
+			return err
+		}
+		cert, err := astra.ReadCertificate(kept)
+		if err != nil {
+			return err
+		}
+		digest, err := s.keep(arena.Name, append(slices.Clone(w.Bundle.Files()), astra.File{Path: astra.CertificateFile, Data: kept}))
+		if err != nil {
+			return err
+		}
+		s.made = append(s.made, synth.ReportArena{Name: arena.Name, Digest: string(digest), Tasks: len(arena.Tasks), Tools: len(arena.Tools), Mutation: cert.Mutation.Score()})
+		for i := range w.Drafts {
+			s.tally.Add(&w.Drafts[i].Instance, w.Drafts[i].Instance.Tools())
+		}
+	}
+	return nil
+}
+
+// certificateNote is where a run's memory has the certificate of an arena.
+func certificateNote(d astra.Digest) string { return "synth/certificate/" + string(d) }
+
+// usage is what the model took, by the run's own notes: the same however often it was
+// interrupted.
+func usage(author *questions.Author, prices llm.Prices) *synth.ReportUsage {
+	var u synth.ReportUsage
+	for _, s := range author.Spent() {
+		u.Calls += int64(s.Calls)
+		u.Repairs += int64(s.Repairs)
+		u.Input += s.Usage.Input
+		u.Output += s.Usage.Output
+		u.Cost += prices.Cost(s.Usage)
+	}
+	return &u
+}
+
+// runtime is the sandbox's runtime of a kind.
+func (c *certifier) runtime(kind astra.RuntimeKind) gateway.Runtime {
+	for _, rt := range c.runtimes {
+		if rt.Kind() == kind {
+			return rt
+		}
+	}
+	return nil
+}
+
+// verdictOf is a questions.Certifier that remembers the certificates of what passes.
+func (s *synthesis) verdictOf(c *certifier) questions.Certifier {
+	return func(ctx context.Context, b *astra.Bundle) (bool, []string, error) {
+		a, err := b.Load()
+		if err != nil {
+			return false, []string{"load: " + err.Error()}, nil
+		}
+		cert, err := c.certificate(ctx, a)
+		if err != nil {
+			return false, nil, err
+		}
+		if cert.Passed {
+			return true, nil, s.store.PutNote(ctx, certificateNote(a.Digest), cert.JSON())
+		}
+		found := reasons(cert)
+		var why []string
+		for _, task := range slices.Sorted(maps.Keys(found)) {
+			why = append(why, found[task])
+		}
+		return false, why, nil
+	}
+}
