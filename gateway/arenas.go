@@ -32,6 +32,9 @@ type loaded struct {
 	public  astra.PublicArena
 	order   int // of adding
 
+	certifying  chan struct{}      // of capacity 1: holds it who looks at certificate
+	certificate *astra.Certificate // nil until it was asked for; see Gateway.certificate
+
 	mu      sync.Mutex
 	program Program // nil until loaded
 	closed  bool
@@ -58,7 +61,7 @@ func (r *arenas) add(a *astra.Arena) (*loaded, error) {
 	defer r.mu.Unlock()
 	l := r.byDigest[a.Digest]
 	if l == nil {
-		l = &loaded{Arena: a, runtime: rt, public: a.Public()}
+		l = &loaded{Arena: a, runtime: rt, public: a.Public(), certifying: make(chan struct{}, 1)}
 		r.byDigest[a.Digest] = l
 	}
 	r.added++
@@ -220,12 +223,16 @@ func (g *Gateway) addStored(ctx context.Context, kept StoredArena) error {
 			return err
 		}
 	}
-	_, err = g.arenas.add(a)
+	l, err := g.arenas.add(a)
+	if err == nil {
+		g.certifyServed(ctx, l)
+	}
 	return err
 }
 
 // AddArena loads a bundle, checks it, keeps it in the store and serves it. Adding equal
-// content twice is no error.
+// content twice is no error. Where certificates are required it waits for the arena's; one
+// that does not pass is served all the same, for practice.
 func (g *Gateway) AddArena(ctx context.Context, b *astra.Bundle) (*astra.Arena, error) {
 	a, err := b.Load()
 	if err != nil {
@@ -246,8 +253,12 @@ func (g *Gateway) AddArena(ctx context.Context, b *astra.Bundle) (*astra.Arena, 
 	if err := g.store.PutArena(ctx, a.Name, a.Digest, packed.Bytes()); err != nil {
 		return nil, err
 	}
-	_, err = g.arenas.add(a)
-	return a, err
+	l, err := g.arenas.add(a)
+	if err != nil {
+		return nil, err
+	}
+	g.certifyServed(ctx, l)
+	return a, nil
 }
 
 // check runs the arena's module code and compiles its verifiers before it is kept, and

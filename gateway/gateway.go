@@ -38,7 +38,10 @@ type Options struct {
 	MaxLive  int              // worlds of idle episodes; those beyond are put away; default DefaultMaxLive
 	MaxBytes int64            // of idle episodes' records and worlds put away; default DefaultMaxBytes
 	Now      func() time.Time // default time.Now
-	Logger   *slog.Logger     // default discards
+	// Certifier, if set, makes the gateway require certificates: train and eval episodes
+	// are opened only of arenas that pass.
+	Certifier Certifier
+	Logger    *slog.Logger // default discards
 }
 
 func (o *Options) withDefaults() Options {

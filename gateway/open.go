@@ -41,6 +41,11 @@ func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.opts.Certifier != nil && req.Mode != astra.Practice {
+		if err := g.mustBeCertified(ctx, l); err != nil {
+			return nil, err
+		}
+	}
 	o, err := g.opened(l, task, &req)
 	if err != nil {
 		return nil, err

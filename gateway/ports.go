@@ -108,6 +108,12 @@ type Store interface {
 	// Arenas lists what is kept, oldest first.
 	Arenas(ctx context.Context) iter.Seq2[StoredArena, error]
 
+	// PutCertificate keeps what this process found out about an arena, in place of what
+	// was found before.
+	PutCertificate(ctx context.Context, c *astra.Certificate) error
+	// Certificate returns what was kept of an arena; nil if nothing was.
+	Certificate(ctx context.Context, d astra.Digest) (*astra.Certificate, error)
+
 	// Append adds events to an episode's log, all or none. The first event of an
 	// episode is opened, which also makes its key findable.
 	Append(ctx context.Context, id astra.EpisodeID, sync Sync, events ...astra.Event) error

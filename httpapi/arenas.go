@@ -67,6 +67,15 @@ func (a *api) getArena(c echo.Context) error {
 	return a.ok(c, arena)
 }
 
+// certificate has findings that quote what no agent may see, as the state of a world does.
+func (a *api) certificate(c echo.Context) error {
+	found, err := a.eps.Certificate(c.Request().Context(), path(c, "arena"))
+	if err != nil {
+		return err
+	}
+	return a.ok(c, found)
+}
+
 func (a *api) listTasks(c echo.Context) error {
 	split, err := oneOf(c, "split", splits...)
 	if err != nil {

@@ -246,6 +246,9 @@ func TestArenas(t *testing.T) {
 	if task.Title != "Restock the bolts" {
 		t.Errorf("task = %+v", task)
 	}
+	if p := h.do("GET", "/v1/arenas/shop/certificate", "").problem(t); p.Status != 404 || !strings.Contains(p.Detail, "certificate of arena shop") {
+		t.Errorf("certificate of an arena that nobody certified: %+v", p)
+	}
 	if p := h.do("GET", "/v1/arenas/shop/tasks/none", "").problem(t); p.Status != 404 {
 		t.Errorf("unknown task: %+v", p)
 	}

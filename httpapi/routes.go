@@ -84,6 +84,8 @@ func routes() []route {
 		{method: post, path: "/v1/arenas", id: "addArena", summary: "Check, keep and serve an arena", handle: (*api).addArena,
 			bodyKind: arenaFile, limit: maxArena, reply: astra.PublicArena{}, status: http.StatusCreated, slow: true},
 		{method: get, path: "/v1/arenas/{arena}", id: "getArena", summary: "Describe an arena, named name or name@digest", handle: (*api).getArena, reply: astra.PublicArena{}},
+		{method: get, path: "/v1/arenas/{arena}/certificate", id: "getCertificate", summary: "What this store's owner found out about an arena; never what its bundle claims", handle: (*api).certificate,
+			reply: astra.Certificate{}, slow: true},
 		{method: get, path: "/v1/arenas/{arena}/tasks", id: "listTasks", summary: "List the tasks of an arena", handle: (*api).listTasks, query: []param{splitParam}, reply: TasksReply{}},
 		{method: get, path: "/v1/arenas/{arena}/tasks/{task}", id: "getTask", summary: "Describe a task", handle: (*api).getTask, reply: astra.PublicTask{}},
 

@@ -17,6 +17,7 @@
 //	astra/commits                  -> number of the last commit, decimal
 //	arena/<digest>                 -> arenaRecord
 //	bundle/<digest>/<n>            -> up to 512 KiB of the bundle
+//	certificate/<digest>           -> certificateRecord: what this store's owner found out about an arena
 //	episode/<id>/<n>               -> astra.Event, as JSON
 //	head/<id>                      -> head: how many events, and the summary
 //	key/<key hash>                 -> id

@@ -52,7 +52,7 @@ func (a *app) check(ctx context.Context, path string, arena *astra.Arena) (err e
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	apart := *a
-	apart.config.Dir = dir
+	apart.config.Dir, apart.config.Certified = dir, false
 	return apart.with(ctx, func(f *follower) error {
 		if err := f.bring(ctx, path, arena); err != nil {
 			return err

@@ -19,21 +19,22 @@ import (
 
 // A config is what astra.yaml, the environment and flags set; the later of these wins.
 type config struct {
-	Dir      string
-	Arenas   []string
-	Agents   string
-	Control  string
-	Practice bool
-	Hosts    []string
-	Origins  []string
-	TTL      time.Duration
-	MaxOpen  int
-	MaxLive  int // 0: what memory allows
-	Python   string
-	BaseURL  string
-	Model    string
-	Emulator emulatorConfig
-	LogLevel slog.Level
+	Dir       string
+	Arenas    []string
+	Agents    string
+	Control   string
+	Practice  bool
+	Certified bool // episodes to train on or to be measured by are of certified arenas alone
+	Hosts     []string
+	Origins   []string
+	TTL       time.Duration
+	MaxOpen   int
+	MaxLive   int // 0: what memory allows
+	Python    string
+	BaseURL   string
+	Model     string
+	Emulator  emulatorConfig
+	LogLevel  slog.Level
 
 	Upstreams map[string]upstream.Target // by alias; variables in them are not looked up yet
 }
@@ -62,6 +63,7 @@ var settings = []setting{
 	{key: "agents", about: "address of the agents' listener (default 127.0.0.1:8080)", kind: "ADDR", set: address(func(c *config) *string { return &c.Agents })},
 	{key: "control", about: "address of the control listener (default 127.0.0.1:8081)", kind: "ADDR", set: address(func(c *config) *string { return &c.Control })},
 	{key: "practice", about: "let explorers in over HTTP, with the token in DIR/explorer.token", set: truth(func(c *config) *bool { return &c.Practice })},
+	{key: "require_certificate", about: "open train and eval episodes of arenas alone that pass this store's own checks (see astra certify)", set: truth(func(c *config) *bool { return &c.Certified })},
 	{key: "hosts", about: "Host names to answer to besides loopback's", kind: "NAME", list: true, set: texts(func(c *config) *[]string { return &c.Hosts })},
 	{key: "origins", about: "browser origins to answer to besides loopback's", kind: "URL", list: true, set: texts(func(c *config) *[]string { return &c.Origins })},
 	{key: "ttl", about: "how long an episode may stay open (default 1h)", kind: "TIME", set: duration(func(c *config) *time.Duration { return &c.TTL })},

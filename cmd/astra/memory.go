@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/certify"
 	"github.com/astra-arenas/astra/sandbox"
 )
 
@@ -60,6 +61,9 @@ func (a *app) bounds(ctx context.Context, pool *sandbox.Pool) gateway.Options {
 	room, why := pool.Room()
 	room -= room / 8 // for worlds that are being called, and arenas' own
 	o := gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, MaxLive: a.config.MaxLive, MaxBytes: memory / 8, Logger: a.logger()}
+	if a.config.Certified {
+		o.Certifier = certify.Certifier{}
+	}
 	if o.MaxLive == 0 {
 		o.MaxLive = max(min(most, room), 1)
 	}

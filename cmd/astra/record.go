@@ -155,7 +155,7 @@ func (r *recorder) playSolutions(ctx context.Context, arena *astra.Arena) (episo
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	apart := *r.app
-	apart.config.Dir, apart.recording = dir, true
+	apart.config.Dir, apart.config.Certified, apart.recording = dir, false, true
 	err = apart.with(ctx, func(f *follower) error {
 		bare, err := withoutCassette(arena)
 		if err != nil {

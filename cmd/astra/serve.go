@@ -15,10 +15,12 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "serve [ARENA]...", Short: "Serve arenas to agents, harnesses and explorers", Args: args(0, -1, ""),
 		Long: `Owns the store and serves it: agents over MCP on one listener, opening, scoring and
 exporting on another, whose token is in DIR/control.token. With --practice, people come
-in over MCP too, with the token in DIR/explorer.token. Without arguments, what is in the arena
+in over MCP too, with the token in DIR/explorer.token. With --require-certificate, arenas are
+certified when they are added or loaded, unless this store has done so before, and those
+that do not pass are for practice alone. Without arguments, what is in the arena
 directories is served, besides what the store has already.`,
 		Example: "  astra serve\n  astra serve --practice examples/arenas/inventory\n  astra serve --agents 0.0.0.0:8080 --hosts arenas.example.com"}
-	a.settings(cmd, append(emulatorSettings, "agents", "control", "practice", "hosts", "origins", "ttl", "max_open", "max_live")...)
+	a.settings(cmd, append(emulatorSettings, "agents", "control", "practice", "require_certificate", "hosts", "origins", "ttl", "max_open", "max_live")...)
 	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
 		if !a.levelSet {
 			a.config.LogLevel = slog.LevelInfo

@@ -113,7 +113,7 @@ func emptyAgent(ctx context.Context, p *play, out *tally) error {
 func constantAgent(ctx context.Context, p *play, out *tally) error {
 	t, share := p.t, p.t.answerShare()
 	list := constants
-	if common := t.in.commonAnswer(t.task); common != "" {
+	if common := t.in.book.common(t.task); common != "" {
 		list = append(list[:len(list):len(list)], common)
 	}
 	for _, answer := range list {
@@ -156,25 +156,6 @@ func (t *trial) answerShare() float64 {
 		return 0
 	}
 	return t.task.Weights["answer"] / sum
-}
-
-// commonAnswer is what most of an arena's other tasks expect; the first of several in the
-// order of their text, "" if there is none.
-func (in *inspection) commonAnswer(t *astra.Task) string {
-	count, best := map[string]int{}, ""
-	for i := range in.arena.Tasks {
-		if other := &in.arena.Tasks[i]; other.ID != t.ID {
-			if answer := agent.GoldAnswer(other); answer != "" {
-				count[answer]++
-			}
-		}
-	}
-	for _, answer := range sortedKeys(count) {
-		if best == "" || count[answer] > count[best] {
-			best = answer
-		}
-	}
-	return best
 }
 
 // A door is a rehearsal as an agent sees it.

@@ -2,6 +2,7 @@ package certify
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -9,31 +10,9 @@ import (
 
 // Of the arena's other answers, and of all that gold's results hold.
 const (
-	maxConfused   = 8   // that one answer is confused with
-	maxCandidates = 400 // in the answer that lists them all
+	maxConfused   = 8      // that one answer is confused with
+	maxCandidates = maxBag // in the answer that lists them all
 )
-
-// An answer is one that the arena asks for, of a task or of a sub-task.
-type answer struct {
-	task  string
-	value any
-}
-
-func answersOf(a *astra.Arena) []answer {
-	var all []answer
-	for i := range a.Tasks {
-		t := &a.Tasks[i]
-		if t.Answer != nil && t.Answer.Expected != nil {
-			all = append(all, answer{t.ID, decode(t.Answer.Expected)})
-		}
-		for j := range t.Subtasks {
-			if s := &t.Subtasks[j]; s.Answer != nil {
-				all = append(all, answer{t.ID, decode(s.Answer)})
-			}
-		}
-	}
-	return all
-}
 
 // confused are other answers of the arena, of a kind with v or with its items, spread over
 // all that there are, and what results have under a key.
@@ -42,18 +21,13 @@ func (in *inspection) confused(v any, key string) []any {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		kind = kindOf(list[0])
 	}
-	var all, near bag
-	for _, a := range in.answers {
-		if kindOf(a.value) == kind {
-			all.add(a.value)
-		}
-	}
+	var near bag
 	for _, other := range in.pool.byKey[key].all() {
 		if kindOf(other) == kind {
 			near.add(other)
 		}
 	}
-	return append(spread(all.values, maxConfused), spread(near.values, maxConfused)...)
+	return append(slices.Clip(spread(in.book.byKind[kind].all(), maxConfused)), spread(near.values, maxConfused)...)
 }
 
 // answers submits mutants of the expected answer after a gold play, and supposes that tools
@@ -131,7 +105,7 @@ func (t *trial) wrongAnswers(p *play) []mutant {
 		want = decode(a.Expected)
 		list = mutants(want, a.Compare, t.in.confused(want, ""))
 	} else {
-		for _, other := range spread(t.othersAnswers(), maxConfused) {
+		for _, other := range spread(t.in.book.others(t.task), maxConfused) {
 			list = append(list, mutant{"the answer of another task", other})
 		}
 		list = append(list, mutant{"empty", ""})
@@ -146,24 +120,17 @@ func (t *trial) wrongAnswers(p *play) []mutant {
 	return append(list, distinct(want, nil, dodges)...)
 }
 
-func (t *trial) othersAnswers() []any {
-	var all bag
-	for _, a := range t.in.answers {
-		if a.task != t.task.ID {
-			all.add(a.value)
-		}
-	}
-	return all.values
-}
-
 // candidates are all leaves of what gold's calls returned, and all answers of the arena.
 func (t *trial) candidates(p *play) []any {
 	var all bag
 	for _, s := range p.Steps() {
 		leaves(decode(s.Result.Value), "", func(_ string, leaf any) { all.add(leaf) })
 	}
-	for _, a := range t.in.answers {
-		all.add(a.value)
+	for _, v := range answersIn(t.task) {
+		all.add(v)
+	}
+	for _, v := range t.in.book.all.values {
+		all.add(v)
 	}
 	return all.values[:min(len(all.values), maxCandidates)]
 }

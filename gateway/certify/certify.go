@@ -99,13 +99,13 @@ type inspection struct {
 	documents []document
 	trials    []*trial // by task
 	pool      *pool
-	answers   []answer
+	book      *book
 
 	tallies [][]tally // by check, then by task or tool
 }
 
 func newInspection(gw *gateway.Gateway, a *astra.Arena, opts Options) *inspection {
-	in := &inspection{gw: gw, arena: a, opts: opts, tools: map[string]*toolFacts{}, tallies: make([][]tally, len(checks))}
+	in := &inspection{gw: gw, arena: a, opts: opts, book: newBook(a), tools: map[string]*toolFacts{}, tallies: make([][]tally, len(checks))}
 	for i := range a.Tools {
 		in.tools[a.Tools[i].Name] = factsOf(&a.Tools[i])
 		in.documents = append(in.documents, documentsOf(&a.Tools[i])...)
@@ -128,7 +128,6 @@ func (in *inspection) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in.answers = answersOf(in.arena)
 	in.pool = newPool(in.trials)
 	return parallel(ctx, len(jobs), func(ctx context.Context, i int) error {
 		defer func() { in.opts.Progress(int(done.Add(1)), all) }()

@@ -86,16 +86,17 @@ func TestCertificatesAreEqual(t *testing.T) {
 	}
 }
 
-// A wobbly runtime is the real one, but for what one tool returns, which is never twice the
-// same; and it says of itself what it is told to.
+// A wobbly runtime is the real one, but that it spoils results: of gold's call of keeper_of,
+// whose number it is told, and of state(). It may say that it is not pure.
 type wobbly struct {
 	gateway.Runtime
-	tool string
-	pure bool
-	n    *atomic.Int64
+	impure bool
+	call   func(n int64, r *astra.Result)
+	state  func(n int64, r *astra.Result)
+	n      *atomic.Int64
 }
 
-func (r wobbly) Pure() bool { return r.pure }
+func (r wobbly) Pure() bool { return !r.impure }
 
 func (r wobbly) Load(ctx context.Context, a *astra.Arena) (gateway.Program, error) {
 	p, err := r.Runtime.Load(ctx, a)
@@ -119,8 +120,16 @@ type wobblyInstance struct {
 
 func (i wobblyInstance) Call(ctx context.Context, tool string, args json.RawMessage) (astra.Result, error) {
 	res, err := i.Instance.Call(ctx, tool, args)
-	if tool == i.r.tool {
-		res.Log = strconv.FormatInt(i.r.n.Add(1), 10)
+	if tool == "keeper_of" && string(args) == `{"berth":"Fish Quay"}` && i.r.call != nil {
+		i.r.call(i.r.n.Add(1), &res)
+	}
+	return res, err
+}
+
+func (i wobblyInstance) State(ctx context.Context) (astra.Result, error) {
+	res, err := i.Instance.State(ctx)
+	if i.r.state != nil {
+		i.r.state(i.r.n.Add(1), &res)
 	}
 	return res, err
 }
@@ -136,12 +145,23 @@ func TestGoldThatDiffers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gw := serveOn(t, wobbly{js, "keeper_of", true, new(atomic.Int64)}, bundle(t, files(t)))
-	c, err := certify.Arena(t.Context(), gw, "harbour", nil)
-	if err != nil {
-		t.Fatal(err)
+	number := func(n int64, r *astra.Result) { r.Log = strconv.FormatInt(n, 10) }
+	for want, rt := range map[string]wobbly{
+		"gold: gold call 2: played twice it returned":   {call: number},
+		"gold: played twice, gold ended in the states ": {state: number},
+		"gold: gold plays with seed 0, and played again it does not: gold call 2, keeper_of: it failed: tired": {call: func(n int64, r *astra.Result) {
+			if n == 3 { // the first was to see what there is
+				*r = astra.Failed(astra.FaultTool, "tired")
+			}
+		}},
+	} {
+		rt.Runtime, rt.n = js, new(atomic.Int64)
+		c, err := certify.Arena(t.Context(), serveOn(t, rt, bundle(t, files(t))), "harbour", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		compare(t, c, []string{want})
 	}
-	compare(t, c, []string{"gold: gold call 2: played twice it returned"})
 }
 
 func TestImpureArenaIsRefused(t *testing.T) {
@@ -149,7 +169,7 @@ func TestImpureArenaIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gw := serveOn(t, wobbly{js, "", false, nil}, bundle(t, files(t)))
+	gw := serveOn(t, wobbly{Runtime: js, impure: true}, bundle(t, files(t)))
 	_, err = certify.Arena(t.Context(), gw, "harbour", nil)
 	if !errors.Is(err, astra.ErrUnsupported) || !strings.Contains(err.Error(), "javascript, python, wasm") {
 		t.Errorf("error = %v", err)

@@ -3,11 +3,11 @@ package certify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -50,30 +50,26 @@ func fuzz(ctx context.Context, in *inspection, tool *astra.Tool, out *tally) err
 // stage is a play of the first task in whose view a tool comes, with all turns played, or
 // free play where none has it.
 func (in *inspection) stage(ctx context.Context, tool string) (*play, error) {
-	var last error
 	for _, t := range in.trials {
-		p, err := t.idle(ctx, "")
-		if err != nil {
-			last = err
-			continue
+		if t.shows(tool) {
+			return t.idle(ctx, "")
 		}
-		tools, err := p.Tools()
-		if err != nil {
-			p.Close()
-			return nil, err
-		}
-		for i := range tools {
-			if tools[i].Name == tool {
-				return p, nil
-			}
-		}
-		p.Close()
 	}
 	r, err := in.gw.Rehearse(ctx, gateway.RehearsalRequest{Arena: in.arena.Ref()})
 	if err != nil {
-		return nil, errors.Join(err, last)
+		return nil, err
 	}
 	return &play{Rehearsal: r}, nil
+}
+
+// shows reports whether a tool comes into a task's view.
+func (t *trial) shows(tool string) bool {
+	for _, turn := range t.task.Turns {
+		if slices.Contains(turn.ToolsAdded, tool) {
+			return true
+		}
+	}
+	return slices.Contains(t.in.arena.InitialTools(t.task), tool)
 }
 
 // engineError is how the engines call the errors of their own: a tool that stumbled, not

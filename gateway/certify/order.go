@@ -36,19 +36,12 @@ func readsBetween(ctx context.Context, t *trial, out *tally) error {
 		return err
 	}
 	defer p.Close()
-	left := t.task.Calls() - len(t.calls)
 	for k := range t.calls {
 		if err := p.must(ctx, k); err != nil {
 			out.find(t.finding("with reads between its calls gold does not play: %v; a tool that is marked read_only must leave the world as it is", err))
-			return nil
+			return context.Cause(ctx)
 		}
-		read := t.gold.steps[reads[k%len(reads)]]
-		if left == 0 || t.turns[reads[k%len(reads)]] > p.turn {
-			continue
-		}
-		left--
-		out.add("reads", 1)
-		if _, err := p.Call(ctx, astra.Call{Tool: read.Tool, Args: read.Args}); err != nil {
+		if err := p.read(ctx, reads[k%len(reads)], out); err != nil {
 			return err
 		}
 	}
@@ -63,6 +56,19 @@ func readsBetween(ctx context.Context, t *trial, out *tally) error {
 		out.find(t.finding("with reads between gold's calls %s; reading must change nothing (if a tool does write, do not mark it read_only), and verifiers must not count steps", what))
 	}
 	return nil
+}
+
+// read makes one of gold's calls once more, if its turn has come and gold can still be
+// played to its end within the budget.
+func (p *play) read(ctx context.Context, k int, out *tally) error {
+	spent := len(p.Steps()) - len(p.values)
+	if p.t.turns[k] > p.turn || spent >= p.t.task.Calls()-len(p.t.calls) {
+		return nil
+	}
+	out.add("reads", 1)
+	step := p.t.gold.steps[k]
+	_, err := p.Call(ctx, astra.Call{Tool: step.Tool, Args: step.Args})
+	return err
 }
 
 // reads are the gold calls whose tools only read, those of the first turn before others.

@@ -73,6 +73,12 @@ func (c *Client) PublicArena(ctx context.Context, ref string) (astra.PublicArena
 	return get[astra.PublicArena](ctx, c, "/v1/arenas/"+url.PathEscape(ref))
 }
 
+// Certificate is what the server's store was found to know of an arena; astra.ErrNotFound if
+// it was not certified.
+func (c *Client) Certificate(ctx context.Context, ref string) (*astra.Certificate, error) {
+	return get[*astra.Certificate](ctx, c, "/v1/arenas/"+url.PathEscape(ref)+"/certificate")
+}
+
 // Tasks lists the public views of an arena's tasks; split "" is all.
 func (c *Client) Tasks(ctx context.Context, ref string, split astra.Split) ([]astra.PublicTask, error) {
 	r, err := get[httpapi.TasksReply](ctx, c, "/v1/arenas/"+url.PathEscape(ref)+"/tasks"+search("split", string(split)))

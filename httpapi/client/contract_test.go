@@ -31,6 +31,7 @@ type episodes interface {
 	PublicArenas(ctx context.Context) ([]astra.PublicArena, error)
 	PublicArena(ctx context.Context, ref string) (astra.PublicArena, error)
 	Tasks(ctx context.Context, ref string, split astra.Split) ([]astra.PublicTask, error)
+	Certificate(ctx context.Context, ref string) (*astra.Certificate, error)
 	Open(ctx context.Context, req gateway.OpenRequest) (*gateway.Opening, error)
 	Resolve(ctx context.Context, key astra.Key) (astra.EpisodeID, error)
 	Tools(ctx context.Context, id astra.EpisodeID) ([]astra.PublicTool, error)
@@ -79,6 +80,8 @@ func house(t testing.TB) (*gateway.Gateway, *client.Client) {
 	st, err := store.Open(t.TempDir(), nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })
+	must(t, st.PutCertificate(t.Context(), &astra.Certificate{Schema: astra.CertificateSchema, Arena: "shop", Digest: shop(t).Digest(), Runtime: astra.JavaScript,
+		RuntimeDigest: "quickjs", Certifier: "checks-1", Checks: []astra.CertificateCheck{{Name: "gold", Unknown: 1, Findings: []astra.Finding{{Task: "restock", Text: "a <finding>"}}}}}))
 	judge, err := verifiers.New()
 	must(t, err)
 	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
@@ -190,6 +193,13 @@ func script(t *testing.T, eps episodes) []string {
 	s.add("strange arena", arena, err)
 	tasks, err := eps.Tasks(ctx, "shop", astra.SplitTest)
 	s.add("tasks", tasks, err)
+	certificate, err := eps.Certificate(ctx, "shop")
+	s.add("certificate", certificate, err)
+	if err != nil || certificate.Checks[0].Findings[0].Text != "a <finding>" {
+		t.Errorf("certificate = %+v, %v", certificate, err)
+	}
+	certificate, err = eps.Certificate(ctx, "none")
+	s.add("no certificate", certificate, err)
 
 	seed := int64(42)
 	o, err := eps.Open(ctx, gateway.OpenRequest{Arena: "shop", Task: "restock", Seed: &seed, Mode: astra.Train, Group: "g", Policy: "p", Principal: "ann", TTL: time.Minute,

@@ -134,10 +134,10 @@ class Library:
 
     def _name(self, member):
         if member not in self._names:
-            raise LibraryError(f"There is no member {member}; ids are {', '.join(self._names)}.")
+            raise LibraryError(f"There is no member {member[:40]}; ids are {', '.join(self._names)}.")
         return self._names[member]
 
     def _book(self, book):
         if book not in self._books:
-            raise LibraryError(f"There is no book {book}; find_books tells their ids.")
+            raise LibraryError(f"There is no book {book[:40]}; find_books tells their ids.")
         return self._books[book]
