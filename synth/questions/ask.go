@@ -29,8 +29,21 @@ type question struct {
 	document any   // marshals to an object
 }
 
-// A miss is why an item is unknown: the model could not be understood.
-type miss struct{ reason, detail string }
+// A miss is a question that brought nothing. Either the model was understood, and what it
+// said will not do; or it was not, and nothing is known.
+type miss struct {
+	reason, detail string
+	understood     bool
+}
+
+func unknown(reason, detail string) *miss { return &miss{reason: reason, detail: detail} }
+
+// Reasons why a reply says nothing; all others are about what it says.
+const (
+	noJSON    = "no JSON"
+	cutShort  = "cut"
+	noVerdict = "no verdict"
+)
 
 // errMisread is an answer that cannot be taken, with what to tell the model.
 type errMisread struct{ reason, text string }
@@ -54,7 +67,7 @@ func ask[T any](ctx context.Context, a *Author, spent *Spent, q question, check 
 		spent.Calls++
 		reply, err := a.model.Complete(ctx, r)
 		if errors.Is(err, llm.ErrRequest) {
-			return nil, &miss{q.step + ": refused by the server", err.Error()}, nil
+			return nil, unknown(q.step+": refused by the server", err.Error()), nil
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("%s: %w", q.step, err)
@@ -71,11 +84,11 @@ func ask[T any](ctx context.Context, a *Author, spent *Spent, q question, check 
 		spent.Repairs++
 	}
 	spent.Repairs--
-	reason := "does not fit"
+	reason := noJSON
 	if m, ok := errors.AsType[*errMisread](wrong); ok {
 		reason = m.reason
 	}
-	return nil, &miss{q.step + ": " + reason, wrong.Error()}, nil
+	return nil, &miss{q.step + ": " + reason, wrong.Error(), reason != noJSON && reason != cutShort && reason != noVerdict}, nil
 }
 
 func (a *Author) request(q question) (llm.Request, error) {
@@ -159,19 +172,19 @@ func readReply(reply llm.Reply, into any) error {
 	text, err := bare(reply.Text)
 	switch {
 	case reply.Cut:
-		return misread("cut", "the reply broke off before its end: be brief")
+		return misread(cutShort, "the reply broke off before its end: be brief")
 	case err != nil:
 		return err
 	case !strings.HasPrefix(text, "{"):
-		return misread("no JSON", "the reply must be one JSON object and nothing else")
+		return misread(noJSON, "the reply must be one JSON object and nothing else")
 	}
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return misread("no JSON", "the reply cannot be read: %v", err)
+		return misread(noJSON, "the reply cannot be read: %v", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return misread("no JSON", "the reply must be one JSON object and nothing else")
+		return misread(noJSON, "the reply must be one JSON object and nothing else")
 	}
 	return nil
 }
@@ -180,20 +193,20 @@ func readReply(reply llm.Reply, into any) error {
 func bare(text string) (string, error) {
 	text = strings.TrimSpace(text)
 	if !utf8.ValidString(text) {
-		return "", misread("no JSON", "the reply is not UTF-8")
+		return "", misread(noJSON, "the reply is not UTF-8")
 	}
 	if !strings.HasPrefix(text, "{") { // some servers leave the opening tag out
 		if i := strings.LastIndex(text, "</think>"); i >= 0 {
 			text = strings.TrimSpace(text[i+len("</think>"):])
 		} else if strings.HasPrefix(text, "<think>") {
-			return "", misread("no JSON", "the reply is thought and nothing else")
+			return "", misread(noJSON, "the reply is thought and nothing else")
 		}
 	}
 	if body, ok := strings.CutPrefix(text, "```"); ok {
 		_, body, _ = strings.Cut(body, "\n")
 		body, closed := strings.CutSuffix(strings.TrimSpace(body), "```")
 		if !closed {
-			return "", misread("no JSON", "the fence around the reply is not closed")
+			return "", misread(noJSON, "the fence around the reply is not closed")
 		}
 		text = strings.TrimSpace(body)
 	}

@@ -341,7 +341,7 @@ func TestResume(t *testing.T) {
 	want := packed(t, whole.mustWrite(sources))
 	wantSpent := fmt.Sprint(whole.author.Spent())
 	total := len(whole.server.Asked())
-	for k := 1; k < total; k += 5 {
+	for k := 1; k < total; k += 3 {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stopped := errors.New("stopped")
 		var n atomic.Int64

@@ -80,17 +80,43 @@ func entryOf(k astra.RuntimeKind) string {
 	return "tools.js"
 }
 
+// maxMessage is how much of an error a tool tells: many quote the argument they cannot
+// use, however long.
+const maxMessage = 500
+
 // writeJavaScript puts the code in a function of its own, whose names are nobody else's. No
 // tool's name has a $ in it.
 func writeJavaScript(b *bytes.Buffer, e *Environment) {
-	name := e.Tool.Name
-	fmt.Fprintf(b, "\nconst $%s = (() => {\n%s\nreturn run;\n})();\nconst $%s_data = host.data(\"%s.json\");\nexport function %s(args) {\n  return $%s(args, JSON.parse($%s_data));\n}\n",
-		name, strings.TrimRight(e.Code, "\n"), name, name, name, name, name)
+	fmt.Fprintf(b, `
+const $%[1]s = (() => {
+%[2]s
+return run;
+})();
+const $%[1]s_data = host.data("%[1]s.json");
+export function %[1]s(args) {
+  try {
+    return $%[1]s(args, JSON.parse($%[1]s_data));
+  } catch (e) {
+    throw new Error(String(e?.message ?? e).slice(0, %[3]d));
+  }
+}
+`, e.Tool.Name, strings.TrimRight(e.Code, "\n"), maxMessage)
 }
 
 func writePython(b *bytes.Buffer, e *Environment) {
-	name := e.Tool.Name
-	fmt.Fprintf(b, "\nimport tool_%s as _%s\n\n_%s_data = astra.data(\"%s.json\")\n\n\ndef %s(**args):\n    return _%s.run(args, json.loads(_%s_data))\n\n", name, name, name, name, name, name, name)
+	fmt.Fprintf(b, `
+import tool_%[1]s as _%[1]s
+
+_%[1]s_data = astra.data("%[1]s.json")
+
+
+def %[1]s(**args):
+    try:
+        return _%[1]s.run(args, json.loads(_%[1]s_data))
+    except Exception as e:
+        raise ValueError(str(e)[:%[2]d]) from None
+
+`, e.Tool.Name, maxMessage)
 }
 
 type manifestTool struct {

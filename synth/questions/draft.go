@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -77,28 +76,19 @@ func (a *Author) propose(ctx context.Context, o order) (synth.Result[Draft], err
 		}
 		return err
 	})
-	return settle(d, missed, err, proposalFaults)
+	return settle(d, missed, err)
 }
 
-// settle makes a result of what asking came to. A miss is unknown, except for reasons that
-// say what a readable reply got wrong.
-func settle(d Draft, missed *miss, err error, faults []string) (synth.Result[Draft], error) {
+// settle makes a result of what asking came to.
+func settle(d Draft, missed *miss, err error) (synth.Result[Draft], error) {
 	if err != nil {
 		return synth.Result[Draft]{}, err
 	}
 	if missed == nil {
 		return synth.Passed(d), nil
 	}
-	r := synth.Unjudged[Draft](missed.reason, "%s", missed.detail)
-	if _, why, _ := strings.Cut(missed.reason, ": "); slices.Contains(faults, why) {
-		r.Verdict = synth.Fail
-	}
-	r.Value.Spent = d.Spent
-	return r, nil
+	return missed.failed().result(d), nil
 }
-
-// proposalFaults are reasons to reject an instance, after it was sent back once.
-var proposalFaults = []string{"size", "ids", "parents", "acyclic", "hop_level", "parallel", "scenario", "answer", "reachable", "hops", "language", "leak", "question", "refused", "ids_form"}
 
 func (p *proposal) instance(s *Source) (*synth.Instance, error) {
 	in := &synth.Instance{Language: s.Language, Domain: s.Domain, Scenario: p.Scenario, Question: strings.TrimSpace(p.Question), Answer: p.Answer}
@@ -107,7 +97,7 @@ func (p *proposal) instance(s *Source) (*synth.Instance, error) {
 	}
 	for _, n := range p.Nodes {
 		if !nodeID.MatchString(n.ID) {
-			return nil, misread("ids_form", "the id %.40q: use letters and digits, at most 16", n.ID)
+			return nil, misread("ids", "the id %.40q: use letters and digits, at most 16", n.ID)
 		}
 		in.Nodes = append(in.Nodes, synth.Node{ID: n.ID, Question: strings.TrimSpace(n.Question), Answer: n.Answer, DependsOn: n.DependsOn, Hop: n.Hop, Parallel: n.Parallel, Tool: true})
 	}
@@ -180,12 +170,12 @@ func each(in *synth.Instance, ids []string) error {
 	seen := map[string]bool{}
 	for _, id := range ids {
 		if in.Node(id) == nil || seen[id] {
-			return misread("ids", "the sub-question %.40q does not exist or comes twice", id)
+			return misread(noVerdict, "the sub-question %.40q does not exist or comes twice", id)
 		}
 		seen[id] = true
 	}
 	if len(seen) != len(in.Nodes) {
-		return misread("ids", "there are %d sub-questions, and remarks on %d", len(in.Nodes), len(seen))
+		return misread(noVerdict, "there are %d sub-questions, and remarks on %d", len(in.Nodes), len(seen))
 	}
 	return nil
 }
@@ -223,13 +213,13 @@ func (a *Author) necessity(ctx context.Context, d Draft) (synth.Result[Draft], e
 		var ids []string
 		for _, r := range n.Nodes {
 			if ids = append(ids, r.ID); r.Tool == nil {
-				return misread("no JSON", "sub-question %.40q: say true or false", r.ID)
+				return misread(noJSON, "sub-question %.40q: say true or false", r.ID)
 			}
 		}
 		return each(&d.Instance, ids)
 	})
 	if err != nil || missed != nil {
-		return settle(d, missed, err, nil)
+		return settle(d, missed, err)
 	}
 	for _, r := range reply.Nodes {
 		n := d.Instance.Node(r.ID)

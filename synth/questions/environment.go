@@ -95,7 +95,7 @@ func fault(reason, format string, args ...any) *failed {
 	return &failed{reason: reason, text: clip(fmt.Sprintf(format, args...), 2000)}
 }
 
-func (m *miss) failed() *failed { return &failed{m.reason, m.detail, true} }
+func (m *miss) failed() *failed { return &failed{m.reason, m.detail, !m.understood} }
 
 // environment goes from the question to a tool that answers it. What went wrong is told to
 // the next attempt; two that end alike are enough.

@@ -77,7 +77,7 @@ func (a *Author) proposeCalls(ctx context.Context, o order) (synth.Result[Draft]
 	if trouble != nil {
 		return synth.Result[Draft]{}, trouble
 	}
-	return settle(d, missed, err, append(proposalFaults, "call"))
+	return settle(d, missed, err)
 }
 
 // carryOut makes a plan's calls in one world, and an instance of what they tell. wrong is
@@ -141,7 +141,7 @@ func (p *plan) instance(s *Source) (*synth.Instance, error) {
 	in := &synth.Instance{Language: s.Language, Domain: s.Domain, Question: strings.TrimSpace(p.Question)}
 	for _, n := range p.Nodes {
 		if !nodeID.MatchString(n.ID) {
-			return nil, misread("ids_form", "the id %.40q: use letters and digits, at most 16", n.ID)
+			return nil, misread("ids", "the id %.40q: use letters and digits, at most 16", n.ID)
 		}
 		in.Nodes = append(in.Nodes, synth.Node{ID: n.ID, Question: strings.TrimSpace(n.Question), DependsOn: n.DependsOn, Tool: true})
 	}

@@ -25,13 +25,13 @@ var outcomes = map[string]struct {
 	"cycle": {0, "instance: acyclic"}, "hop-levels": {0, "instance: hop_level"}, "scenario": {0, "instance: scenario"},
 	"empty-answer": {0, "instance: answer"}, "other-language": {0, "instance: language"}, "inner-without-tool": {0, "necessity: leaf"},
 
-	"strict-judge": {0, "below the threshold"}, "unsure-judge": {0, "?completeness: unsure"}, "absent-judge": {0, "?dependency: ids"},
+	"strict-judge": {0, "below the threshold"}, "unsure-judge": {0, "?completeness: unsure"}, "absent-judge": {0, "?dependency: no verdict"},
 	"score-judge": {0, "?completeness: no JSON"}, "empty-judge": {0, "?serialisation: no verdict"},
 
-	"constant": {0, "few others|other answer|constant answer"}, "constant-in-code": {0, "answer in the code"}, "random": {0, "random"},
+	"constant": {0, "few others|other answer|constant answer"}, "constant-in-code": {0, "answer in the code"}, "random": {0, "random"}, "answers-anything": {0, "argument ignored"}, "needless-argument": {3, ""},
 	"wrong-value": {0, "wrong answer|call fails"}, "syntax-error": {0, "does not load"}, "endless": {0, "call fails"}, "no-others": {0, "few others"}, "code-once": {3, ""},
-	"impossible": {0, "impossible call"}, "ignores-parents": {0, "?call: call"}, "optional-parents": {0, "?scaling: document"},
-	"leaking-document": {0, "?document: leak"}, "leaking-default": {0, "?scaling: leak"}, "reserved-name": {0, "?document: document"}, "bad-schema": {0, "?document: document"},
+	"impossible": {0, "impossible call"}, "ignores-parents": {0, "call: call"}, "optional-parents": {0, "scaling: document"},
+	"leaking-document": {0, "document: leak"}, "leaking-default": {0, "scaling: leak"}, "reserved-name": {0, "document: document"}, "bad-schema": {0, "document: document"},
 
 	"name-collision": {3, ""}, "merge-forgets": {3, ""}, "merge-everything": {3, ""}, "merge-unreadable": {3, ""}, "merge-forget-once": {3, ""},
 }
@@ -55,6 +55,7 @@ func TestFaults(t *testing.T) {
 			if len(arenas) != want.arenas {
 				t.Errorf("%d arenas, want %d; rejected: %v", len(arenas), want.arenas, d.reasons())
 			}
+			checkTools(t, name, arenas)
 			reason, unknown := strings.CutPrefix(want.reason, "?")
 			for got := range d.reasons() {
 				if !slices.Contains(strings.Split(reason, "|"), got) {
@@ -65,5 +66,25 @@ func TestFaults(t *testing.T) {
 				t.Errorf("%d unknown, want all: %v; %v", unknowns, unknown, d.reasons())
 			}
 		})
+	}
+}
+
+// checkTools looks at what a fault should have left in the arenas that came out.
+func checkTools(t *testing.T, fault string, arenas []questions.Arena) {
+	t.Helper()
+	merged := 0
+	for _, a := range arenas {
+		for _, e := range a.Drafts[0].Environments {
+			if e.Merged {
+				merged++
+			}
+			if strings.Contains(string(e.Args), "details") {
+				t.Errorf("gold has an argument that changes nothing: %s", e.Args)
+			}
+		}
+	}
+	apart := map[string]bool{"merge-forgets": true, "merge-unreadable": true, "name-collision": true}
+	if len(arenas) == 3 && (merged == 2) == apart[fault] {
+		t.Errorf("%d merged", merged)
 	}
 }

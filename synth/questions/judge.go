@@ -18,7 +18,7 @@ type Quality struct {
 	QS float64 `json:"qs"` // the mean of the four
 }
 
-// A judgement is the reply on each sub-question of an instance.
+// judgements are the reply on each sub-question of an instance.
 type judgements struct {
 	Analysis string `json:"analysis"`
 	Nodes    []struct {
@@ -54,7 +54,7 @@ func (a *Author) verify(ctx context.Context, d Draft) (synth.Result[Draft], erro
 	for _, judge := range []func(context.Context, *Draft, *Quality) (*miss, error){a.judgeEach("dependency", func(q *Quality) *float64 { return &q.DC }),
 		a.judgeEach("atomicity", func(q *Quality) *float64 { return &q.SA }), a.judgeSeries, a.judgeWhole} {
 		if missed, err := judge(ctx, &d, &q); missed != nil || err != nil {
-			return settle(d, missed, err, nil)
+			return settle(d, missed, err)
 		}
 	}
 	q.QS = (q.DC + q.SA + q.SR + q.TC) / 4
@@ -68,7 +68,7 @@ func (a *Author) judgeEach(step string, at func(*Quality) *float64) func(context
 			var ids []string
 			for _, n := range j.Nodes {
 				if ids = append(ids, n.ID); !isVerdict(n.Verdict) {
-					return misread("no verdict", "sub-question %.40q: %.40q is no verdict: say yes, no or unsure", n.ID, n.Verdict)
+					return misread(noVerdict, "sub-question %.40q: %.40q is no verdict: say yes, no or unsure", n.ID, n.Verdict)
 				}
 			}
 			return each(&d.Instance, ids)
@@ -82,7 +82,7 @@ func (a *Author) judgeEach(step string, at func(*Quality) *float64) func(context
 			case "yes":
 				good++
 			case "unsure":
-				return &miss{step + ": unsure", n.ID + ": " + n.Reason}, nil
+				return unknown(step+": unsure", n.ID+": "+n.Reason), nil
 			}
 		}
 		*at(q) = float64(good) / float64(len(d.Instance.Nodes))
@@ -97,12 +97,12 @@ func (a *Author) judgeSeries(ctx context.Context, d *Draft, q *Quality) (*miss, 
 	in := &d.Instance
 	reply, missed, err := ask(ctx, a, &d.Spent, about("serialisation", d), func(l *listed) error {
 		if l.Problems == nil || l.Unsure == nil { // silence is no pass
-			return misread("no verdict", `give "problems" and "unsure", empty if there are none`)
+			return misread(noVerdict, `give "problems" and "unsure", empty if there are none`)
 		}
 		seen := map[string]bool{}
 		for _, p := range l.Problems {
 			if in.Node(p.ID) == nil || seen[p.ID] {
-				return misread("ids", "the sub-question %.40q does not exist or comes twice", p.ID)
+				return misread(noVerdict, "the sub-question %.40q does not exist or comes twice", p.ID)
 			}
 			seen[p.ID] = true
 		}
@@ -112,7 +112,7 @@ func (a *Author) judgeSeries(ctx context.Context, d *Draft, q *Quality) (*miss, 
 		return missed, err
 	}
 	if len(reply.Unsure) > 0 {
-		return &miss{"serialisation: unsure", strings.Join(reply.Unsure, ", ")}, nil
+		return unknown("serialisation: unsure", strings.Join(reply.Unsure, ", ")), nil
 	}
 	q.SR = 1 - float64(len(reply.Problems))/float64(len(in.Nodes))
 	return nil, nil
@@ -121,7 +121,7 @@ func (a *Author) judgeSeries(ctx context.Context, d *Draft, q *Quality) (*miss, 
 func (a *Author) judgeWhole(ctx context.Context, d *Draft, q *Quality) (*miss, error) {
 	reply, missed, err := ask(ctx, a, &d.Spent, about("completeness", d), func(c *completeness) error {
 		if !isVerdict(c.Verdict) {
-			return misread("no verdict", "%.40q is no verdict: say yes, no or unsure", c.Verdict)
+			return misread(noVerdict, "%.40q is no verdict: say yes, no or unsure", c.Verdict)
 		}
 		return nil
 	})
@@ -129,7 +129,7 @@ func (a *Author) judgeWhole(ctx context.Context, d *Draft, q *Quality) (*miss, e
 	case missed != nil || err != nil:
 		return missed, err
 	case reply.Verdict == "unsure":
-		return &miss{"completeness: unsure", reply.Reason}, nil
+		return unknown("completeness: unsure", reply.Reason), nil
 	case reply.Verdict == "yes":
 		q.TC = 1
 	}

@@ -86,6 +86,14 @@ var Faults = map[string]Fault{
 		}
 		return r
 	}),
+	"answers-anything": at("code", func(_ *Asked, r object) any {
+		r["code"] = strings.NewReplacer("if (!row) throw", "if (false) throw", "r.key === key)", "r.key === key) ?? data.rows[4]").Replace(text(r["code"]))
+		return r
+	}),
+	"needless-argument": at("call", func(a *Asked, r object) any {
+		r["args"].(object)["details"] = false
+		return r
+	}),
 	"random": at("code", func(a *Asked, r object) any {
 		r["code"] = strings.Replace(text(r["code"]), "return ", "const noise = Math.random(); return ", 1)
 		r["code"] = strings.Replace(text(r["code"]), "const found = {", "const found = { how: String(Math.random()),", 1)
