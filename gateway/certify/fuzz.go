@@ -15,8 +15,7 @@ import (
 	"github.com/astra-arenas/astra/gateway"
 )
 
-// maxErrorText bounds what a tool may say of a failure besides what it was sent: an agent
-// has to read it.
+// maxErrorText bounds what a tool may say of a failure: an agent has to read it.
 const maxErrorText = 2000
 
 // fuzz calls a tool with objects of arguments, half of them drawn to fit its schema and
@@ -104,7 +103,7 @@ func fuzzOne(ctx context.Context, p *play, tool string, args json.RawMessage, ou
 }
 
 // fault is what is wrong with how a call failed, whose arguments have so many bytes: an
-// error may quote them.
+// error may quote long ones, and is cut off by the sandbox then.
 func fault(r astra.Result, sent int) string {
 	switch {
 	case r.Breach:
@@ -113,7 +112,7 @@ func fault(r astra.Result, sent int) string {
 		return "its result does not fit its output schema: " + quote(r.Error)
 	case engineError.MatchString(r.Error):
 		return "it stumbles: " + quote(r.Error) + "; check the arguments, and refuse with an error that says what to do"
-	case len(r.Error) > maxErrorText+sent:
+	case len(r.Error) > maxErrorText && sent < maxErrorText/2:
 		return fmt.Sprintf("its error is %d bytes long: say in %d what is wrong and what to do", len(r.Error), maxErrorText)
 	}
 	return ""
