@@ -16,6 +16,9 @@ const CertificateSchema = 1
 // CertificateFile is where a bundle keeps its certificate; it is no part of the digest.
 const CertificateFile = certificateFile
 
+// TasksFile is where a bundle keeps its tasks.
+const TasksFile = tasksFile
+
 // What a certificate may hold: a task or an arena can be wrong in more ways than anybody
 // reads, and what a bundle claims of itself is a stranger's text.
 const (

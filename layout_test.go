@@ -30,7 +30,7 @@ var rooms = map[string][]string{
 	"synth/tables":        {"", "synth"},
 	"synth/questions":     {"", "gateway", "llm", "synth"}, // asks models, and tries code in a runtime
 	"synth/rows":          {"", "synth"},
-	"synth/distractors":   {"", "llm"},
+	"synth/distractors":   {"", "synth"},
 	"trainer":             {"", "gateway"},
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
