@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -104,6 +105,35 @@ func TestCertificateIsKept(t *testing.T) {
 		if kept, err := h.store.Certificate(t.Context(), first.Digest); err != nil || string(kept.JSON()) != string(first.JSON()) {
 			t.Errorf("%s: kept is %v, %v", what, kept, err)
 		}
+	}
+}
+
+// Many add an arena and ask at once, and one of them runs the checks.
+func TestCertificateHammer(t *testing.T) {
+	runs := new(atomic.Int64)
+	h := newHouse(t, &gateway.Options{Certifier: counted{runs: runs}})
+	runs.Store(0)
+	b, err := astra.ReadBundle("certify/testdata/harbour")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := h.AddArena(t.Context(), b); err != nil {
+				t.Error(err)
+			}
+			if c, err := h.Certificate(t.Context(), "harbour"); err != nil || !c.Passed {
+				t.Errorf("certificate: %+v, %v", c, err)
+			}
+			if err := h.openAs("harbour", "cargo", astra.Train); err != nil {
+				t.Errorf("open: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := runs.Load(); n != 1 {
+		t.Errorf("%d runs, want 1", n)
 	}
 }
 

@@ -25,9 +25,8 @@ const fewOthers = 4
 
 // A variant is a gold call's arguments, changed.
 type variant struct {
-	param string // that another value was given to; "" where something is missing
-	what  string // for a finding: "without region"
-	args  map[string]any
+	what string // for a finding: "without region"
+	args map[string]any
 }
 
 // arguments tries each gold call that solves something with arguments that are not the

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -65,11 +66,8 @@ func numberLen(s string) int {
 	for n < len(s) && (isDigit(s[n]) || n > 0 && (s[n] == ',' || s[n] == '.') && n+1 < len(s) && isDigit(s[n+1])) {
 		n++
 	}
-	for _, r := range s[n:] {
-		if unicode.IsLetter(r) && !unicode.Is(unicode.Han, r) {
-			return 0
-		}
-		break
+	if r, _ := utf8.DecodeRuneInString(s[n:]); unicode.IsLetter(r) && !unicode.Is(unicode.Han, r) {
+		return 0
 	}
 	return n
 }

@@ -8,7 +8,7 @@ const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const HORIZON = 30; // days for which seats are sold; the offsets in places.json hold that long
 
-let places, hubs, gateways, nations; // parsed once, never changed
+let places, hubs, gateways, nations; // never changed
 let bookings, full, salt; // the world of this episode
 
 // setup makes the world. A scenario may set
@@ -16,7 +16,6 @@ let bookings, full, salt; // the world of this episode
 //   full: [{flight, date}]                  flights without seats
 // Whatever the seed, every other flight begins with at least ten seats.
 export function setup(scenario, host) {
-  if (!places) readPlaces(host);
   salt = Math.floor(host.random() * 2 ** 32);
   full = new Set((scenario?.full ?? []).map((f) => `${f.flight} ${f.date}`));
   bookings = {};
@@ -35,8 +34,7 @@ export function state() {
 export function find_place({ query }, host) {
   const words = fold(query).split(" ").filter(Boolean);
   const found = [...places.values()].filter((p) => {
-    const text = `${fold(p.city)} ${fold(nation(p.country, host).names.join(" "))} ${p.code.toLowerCase()}`;
-    return words.every((word) => text.includes(word));
+    return words.every((word) => p.text.includes(word));
   });
   if (found.length === 0 || words.length === 0) {
     throw new Error("No place matches. Use the English name of a large city or of a country; small towns are not listed.");
@@ -282,7 +280,10 @@ function readPlaces(host) {
   gateways = new Map(network.rows.map(([code, ...near]) => [code, near]));
   const rows = JSON.parse(host.data("places.json")).rows;
   places = new Map(
-    rows.map(([code, city, country, zone, latitude, longitude, offset]) => [code, { code, city, country, zone, latitude, longitude, offset }]),
+    rows.map(([code, city, country, zone, latitude, longitude, offset]) => {
+      const text = `${fold(city)} ${fold(nation(country, host).names.join(" "))} ${code.toLowerCase()}`; // what find_place looks at
+      return [code, { code, city, country, zone, latitude, longitude, offset, text }];
+    }),
   );
 }
 
@@ -347,3 +348,6 @@ function hash(text) {
 function cents(amount) {
   return Math.round(amount * 100) / 100;
 }
+
+// Once for the arena: every world begins with what is read here.
+readPlaces(host);

@@ -1,0 +1,45 @@
+package examples_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/certify"
+)
+
+// TestArenasAreCertified holds every example to what astra certify asks, with fewer draws.
+func TestArenasAreCertified(t *testing.T) {
+	g := serve(t)
+	for _, name := range arenas {
+		t.Run(name, func(t *testing.T) { certified(t, g, name) })
+	}
+	for name, built := range runtimes {
+		t.Run(name, func(t *testing.T) {
+			if _, err := os.Stat(built); err != nil {
+				t.Skipf("%s is not there: make examples", built)
+			}
+			g := serveRuntimes(t)
+			b, err := astra.ReadBundle(filepath.Join("runtimes", name))
+			must(t, err)
+			a, err := g.AddArena(t.Context(), b)
+			must(t, err)
+			certified(t, g, a.Name)
+		})
+	}
+}
+
+func certified(t *testing.T, g *gateway.Gateway, name string) {
+	c, err := certify.Arena(t.Context(), g, name, &certify.Options{RandomPlays: 5, Fuzzed: 20})
+	must(t, err)
+	for _, k := range c.Checks {
+		for _, f := range k.Findings {
+			t.Errorf("%s: task %s, tool %s, sub-task %s: %s", k.Name, f.Task, f.Tool, f.Subtask, f.Text)
+		}
+	}
+	if !c.Passed {
+		t.Errorf("it does not pass: %s", c.JSON())
+	}
+}
