@@ -67,7 +67,7 @@ func house(t *testing.T) (home *astra.Arena, all []*astra.Arena) {
 func TestBands(t *testing.T) {
 	_, all := house(t)
 	x, err := distractors.NewIndex(t.Context(), all, planar{})
-	if err != nil || x.Len() != 13 {
+	if err != nil || x.Len() != 12 {
 		t.Fatalf("%d tools, %v", x.Len(), err)
 	}
 	got := x.Row("home", map[string]bool{"living": true})
