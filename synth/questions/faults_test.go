@@ -26,6 +26,7 @@ var outcomes = map[string]struct {
 	"empty-answer": {0, "instance: answer"}, "other-language": {0, "instance: language"}, "inner-without-tool": {0, "necessity: leaf"},
 
 	"strict-judge": {0, "below the threshold"}, "unsure-judge": {0, "?completeness: unsure"}, "absent-judge": {0, "?dependency: no verdict"},
+	"unsure-of-one": {0, "?atomicity: unsure"}, "unsure-of-series": {0, "?serialisation: unsure"}, "series-judge": {0, "below the threshold"}, "children-first": {3, ""},
 	"score-judge": {0, "?completeness: no JSON"}, "empty-judge": {0, "?serialisation: no verdict"},
 
 	"constant": {0, "few others|other answer|constant answer"}, "constant-in-code": {0, "answer in the code"}, "random": {0, "random"}, "answers-anything": {0, "argument ignored"}, "needless-argument": {3, ""},

@@ -36,7 +36,7 @@ func (a *Author) merge(ctx context.Context, d Draft) (synth.Result[Draft], error
 	if d.Instance.Nodes == nil || madeOfCalls(&d) {
 		return synth.Passed(d), nil
 	}
-	renameApart(d.Environments, map[string]bool{})
+	renameApart(d.Environments, map[string]bool{}) // from here on one name means one tool
 	r := synth.Passed(d)
 	if a.opts.NoMerging || len(d.Environments) < 2 {
 		return r, nil

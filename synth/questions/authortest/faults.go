@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -48,6 +49,10 @@ var Faults = map[string]Fault{
 		nodes[len(nodes)-1].(object)["hop_level"] = 7
 		return r
 	}),
+	"children-first": at("instance", func(_ *Asked, r object) any {
+		slices.Reverse(list(r["sub_questions"]))
+		return r
+	}),
 	"scenario": at("instance", func(_ *Asked, r object) any { r["scenario_type"] = "Single-Hop"; return r }),
 	"empty-answer": at("instance", func(_ *Asked, r object) any {
 		list(r["sub_questions"])[0].(object)["answer"] = ""
@@ -70,6 +75,15 @@ var Faults = map[string]Fault{
 		return r
 	}),
 	"unsure-judge": at("completeness", func(_ *Asked, r object) any { r["verdict"] = "unsure"; return r }),
+	"unsure-of-one": at("atomicity", func(_ *Asked, r object) any {
+		list(r["sub_questions"])[1].(object)["verdict"] = "unsure"
+		return r
+	}),
+	"unsure-of-series": at("serialisation", func(_ *Asked, r object) any { r["unsure"] = []any{"1"}; return r }),
+	"series-judge": at("serialisation", func(_ *Asked, r object) any {
+		r["problems"] = []any{object{"id": "1"}, object{"id": "2"}, object{"id": "3"}}
+		return r
+	}),
 	"absent-judge": at("dependency", func(_ *Asked, r object) any { r["sub_questions"] = list(r["sub_questions"])[1:]; return r }),
 	"score-judge":  at("completeness", func(_ *Asked, r object) any { return object{"score": "0.0"} }),
 	"empty-judge":  at("serialisation", func(*Asked, object) any { return object{} }),
@@ -189,8 +203,16 @@ func codeOnce(a *Asked, said Answer) Answer {
 	return said
 }
 
-var mergeForgets = at("insertion", func(_ *Asked, r object) any {
-	r["data"] = object{"rows": []any{}}
+// mergeForgets leaves out what the first call of the shared tool asks for.
+var mergeForgets = at("insertion", func(a *Asked, r object) any {
+	first := marshal(list(a.Document["calls"])[0].(object)["answer"])
+	kept := []any{}
+	for _, row := range list(r["data"].(object)["rows"]) {
+		if marshal(row.(object)["value"]) != first {
+			kept = append(kept, row)
+		}
+	}
+	r["data"] = object{"rows": kept}
 	return r
 })
 
