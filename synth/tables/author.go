@@ -70,9 +70,19 @@ type Examination struct {
 // An Author writes arenas over tables.
 type Author struct {
 	opts   Options
-	arenas []*arena
-	quotas []int // tasks to draw for each
+	plans  []arenaPlan
 	digest string
+}
+
+// An arenaPlan is what an arena is made from, when its turn comes: there may be thousands.
+type arenaPlan struct {
+	tables []*Table
+	nth    int // over these tables, from 0
+	tasks  int // to draw
+}
+
+func (au *Author) arena(p arenaPlan) *arena {
+	return newArena(au.opts.Seed, p.tables, p.nth, au.opts.Writes > 0)
 }
 
 // NewAuthor plans arenas over profiled tables. Tables that refer to each other share one;
@@ -112,8 +122,7 @@ func (au *Author) plan(groups [][]*Table) {
 		}
 		left -= share
 		for n := 0; share > 0; n++ {
-			au.arenas = append(au.arenas, newArena(au.opts.Seed, g, n, au.opts.Writes > 0))
-			au.quotas = append(au.quotas, min(share, au.opts.PerArena))
+			au.plans = append(au.plans, arenaPlan{g, n, min(share, au.opts.PerArena)})
 			share -= au.opts.PerArena
 		}
 	}
@@ -142,7 +151,7 @@ func (au *Author) RunID() (string, error) { return synth.RunID(Version, au.diges
 func (au *Author) Tasks() int { return au.opts.Tasks }
 
 // Arenas is for how many arenas tasks will be drawn.
-func (au *Author) Arenas() int { return len(au.arenas) }
+func (au *Author) Arenas() int { return len(au.plans) }
 
 // A slot is one task to be drawn.
 type slot struct {
@@ -152,11 +161,10 @@ type slot struct {
 }
 
 // slots are the arena's tasks to be, each with dice of its own.
-func (au *Author) slots(i int) iter.Seq[synth.Keyed[slot]] {
+func (au *Author) slots(a *arena, tasks int) iter.Seq[synth.Keyed[slot]] {
 	return func(yield func(synth.Keyed[slot]) bool) {
-		a := au.arenas[i]
 		m := mix{synth.Rand(au.opts.Seed, a.name, "mix"), au.opts.Languages, au.opts.Writes}
-		for n := range au.quotas[i] {
+		for n := range tasks {
 			if !yield(synth.Keyed[slot]{Key: fmt.Sprintf("%s/%d", a.name, n), Item: slot{a, n, m.wish()}}) {
 				return
 			}
@@ -183,10 +191,11 @@ func (au *Author) Write(ctx context.Context, run *synth.Run, certify Certifier) 
 			yield(nil, err)
 			return
 		}
-		for i := range au.arenas {
-			w, err := au.write(ctx, run, certify, id, i)
+		for _, p := range au.plans {
+			a := au.arena(p)
+			w, err := au.write(ctx, run, certify, id, a, p.tasks)
 			if err != nil {
-				yield(nil, fmt.Errorf("arena %s: %w", au.arenas[i].name, err))
+				yield(nil, fmt.Errorf("arena %s: %w", a.name, err))
 				return
 			}
 			if w != nil && !yield(w, nil) {
@@ -196,11 +205,10 @@ func (au *Author) Write(ctx context.Context, run *synth.Run, certify Certifier) 
 	}
 }
 
-func (au *Author) write(ctx context.Context, run *synth.Run, certify Certifier, id string, i int) (*Written, error) {
-	a := au.arenas[i]
+func (au *Author) write(ctx context.Context, run *synth.Run, certify Certifier, id string, a *arena, tasks int) (*Written, error) {
 	var all []drawn
 	seen := map[string]bool{}
-	for r, err := range synth.Stage(ctx, run, "draw", au.slots(i), func(_ context.Context, s slot) (synth.Result[drawn], error) {
+	for r, err := range synth.Stage(ctx, run, "draw", au.slots(a, tasks), func(_ context.Context, s slot) (synth.Result[drawn], error) {
 		return s.arena.draw(synth.Rand(au.opts.Seed, s.arena.name, "task", s.index), s.wish), nil
 	}) {
 		if err != nil {

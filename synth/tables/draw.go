@@ -111,7 +111,7 @@ func (a *arena) attempt(d *drawer, w wish) (*astra.Task, *synth.Instance, string
 	switch {
 	case w.Writes:
 		task, body, ok = a.write(d, w)
-		answer = "done"
+		answer = done
 	case w.Scenario == synth.ParallelSingleHop:
 		task, body, answer, ok = a.parallel(d, w)
 	default:
@@ -134,9 +134,6 @@ func (a *arena) attempt(d *drawer, w wish) (*astra.Task, *synth.Instance, string
 	a.fill(task, &d.plan, in)
 	if a.leaks(task, &d.plan, in) {
 		return nil, nil, "an answer stands in the prompt or a document"
-	}
-	if w.Writes {
-		in.Answer = in.Nodes[len(in.Nodes)-1].Answer
 	}
 	in.ID = in.StableID()
 	task.ID = taskName(in)
@@ -224,12 +221,12 @@ func (a *arena) write(d *drawer, w wish) (*astra.Task, string, bool) {
 		return nil, "", false
 	}
 	v := pick(d.rng, []verb{verbCreate, verbCreate, verbMove, verbChange, verbTransfer, verbCancel})
-	done, ok := a.desk.deed(d, v, records, w.Hops)
+	deed, ok := a.desk.deed(d, v, records, w.Hops)
 	if !ok {
 		return nil, "", false
 	}
 	task := &astra.Task{Scenario: json.RawMessage(encode(a.desk.scenario(records))), Verify: map[string]string{"same_end": "state == gold.state"}}
-	return task, d.say.act(a.desk, done), true
+	return task, d.say.act(a.desk, deed), true
 }
 
 // particular finds a given row, named by its title.

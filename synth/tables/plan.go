@@ -197,11 +197,17 @@ func splice(shape any) any {
 	return shape
 }
 
+// done is the answer of what is to be done, not found out: a verifier looks at the world.
+const done = "done"
+
 // instance is the plan as a decomposed question.
 func (p *plan) instance(lang synth.Language, domain, question string, answer any) *synth.Instance {
 	in := &synth.Instance{Language: lang, Domain: domain, Question: question, Answer: json.RawMessage(encode(answer))}
 	for i, n := range p.nodes {
 		sub := synth.Node{ID: fmt.Sprintf("s%d", i+1), Question: n.asks, Answer: json.RawMessage(encode(n.answer)), Tool: true}
+		if n.solved != "" {
+			sub.Answer = json.RawMessage(encode(done))
+		}
 		for _, parent := range n.parents {
 			sub.DependsOn = append(sub.DependsOn, fmt.Sprintf("s%d", parent+1))
 		}
