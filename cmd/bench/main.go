@@ -69,6 +69,7 @@ var measurements = []struct {
 	{"mcp", mcpRows},
 	{"durable", durableRows},
 	{"many", manyRows},
+	{"synth", synthRows},
 	{"heap", heapRows},
 }
 

@@ -48,7 +48,7 @@ func (g *english) extreme(t *Table, c *Column, most bool, rank int, filters []st
 	}
 	return g.form(
 		fmt.Sprintf("the %s with the %s%s %s among those%s", t.One[en], ordinals[rank], word, c.Label[en], g.filters(filters)),
-		fmt.Sprintf("the one of all %s%s that has the %s%s %s", t.Many[en], g.filters(filters), ordinals[rank], word, c.Label[en]))
+		fmt.Sprintf("whichever of the %s%s has the %s%s %s", t.Many[en], g.filters(filters), ordinals[rank], word, c.Label[en]))
 }
 
 func (g *english) join(list []string) string {
