@@ -142,3 +142,37 @@ func (s *shelf) PutNote(_ context.Context, key string, value []byte) error {
 	s.notes.Store(key, value)
 	return nil
 }
+
+// TestCacheKeepsWhatCameLast: an answer that arrives as its asker gives up is not lost.
+func TestCacheKeepsWhatCameLast(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	fake := newFake(t, script(t, "five"))
+	notes := &strictShelf{}
+	if _, err := NewNotedCache(notes, "", leaving{fake.model("openai"), cancel}).Complete(ctx, fullRequest()); err != nil {
+		t.Error(err)
+	}
+	if reply, err := NewNotedCache(notes, "m", nil).Complete(t.Context(), fullRequest()); err != nil || reply.Text != "five" {
+		t.Errorf("replay: %+v, %v", reply, err)
+	}
+}
+
+// leaving gives up when it has the answer.
+type leaving struct {
+	Model
+	leave func()
+}
+
+func (m leaving) Complete(ctx context.Context, r Request) (Reply, error) {
+	defer m.leave()
+	return m.Model.Complete(ctx, r)
+}
+
+// A strictShelf does nothing for those who gave up, as a store.
+type strictShelf struct{ shelf }
+
+func (s *strictShelf) PutNote(ctx context.Context, key string, value []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.shelf.PutNote(ctx, key, value)
+}

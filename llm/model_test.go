@@ -100,6 +100,9 @@ func TestModelErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bothWays(t, func(t *testing.T, way string) {
 				_, err := newFake(t, script(t, c.script...)).model(way).Complete(t.Context(), fullRequest())
+				if errors.Is(err, ErrRequest) != (name == "refused request") {
+					t.Errorf("error %v: is the request at fault?", err)
+				}
 				if !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), testAPIKey) {
 					t.Errorf("error %v, want ErrModel with %q and no key", err, c.want)
 				}
