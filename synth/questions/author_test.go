@@ -41,6 +41,8 @@ type desk struct {
 	run     *synth.Run
 	meter   *llm.Meter
 	told    told
+
+	certify questions.Certifier // nil: whatever plays passes
 }
 
 // told counts the answers that reached us, by request.
@@ -92,7 +94,7 @@ func (d *desk) sit(opts *questions.Options) {
 	if d.told.Model = m; d.told.answers == nil {
 		d.told.answers = map[string]int{}
 	}
-	if d.author, err = questions.New(llm.NewNotedCache(d.store, "", &d.told), d.runtime, nil, opts); err != nil {
+	if d.author, err = questions.New(llm.NewNotedCache(d.store, "", &d.told), d.runtime, d.certify, opts); err != nil {
 		d.t.Fatal(err)
 	}
 	id, err := synth.RunID(d.author.Settings()...)

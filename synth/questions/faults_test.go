@@ -1,13 +1,19 @@
 package questions_test
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/certify"
 	"github.com/astra-arenas/astra/synth/questions"
 	"github.com/astra-arenas/astra/synth/questions/authortest"
+	"github.com/astra-arenas/astra/verifiers"
 )
 
 // What becomes of three questions of three shapes under each fault: how many arenas, and
@@ -37,6 +43,31 @@ var outcomes = map[string]struct {
 	"name-collision": {3, ""}, "merge-forgets": {3, ""}, "merge-everything": {3, ""}, "merge-unreadable": {3, ""}, "merge-forget-once": {3, ""},
 }
 
+// certified is the real certifier, which nothing that comes out of a fault may get past.
+func certified(t *testing.T, rt gateway.Runtime) questions.Certifier {
+	return func(ctx context.Context, b *astra.Bundle) (bool, []string, error) {
+		judge, err := verifiers.New()
+		if err != nil {
+			return false, nil, err
+		}
+		gw, err := gateway.New(ctx, openStore(t), judge, []gateway.Runtime{rt}, nil)
+		if err != nil {
+			return false, nil, err
+		}
+		defer gw.Close()
+		a, err := gw.AddArena(ctx, b)
+		if err != nil {
+			return false, []string{err.Error()}, nil
+		}
+		cert, err := certify.Arena(ctx, gw, a.Ref(), &certify.Options{RandomPlays: 5})
+		if err != nil || cert.Passed {
+			return cert != nil && cert.Passed, nil, err
+		}
+		check, found := cert.First()
+		return false, []string{fmt.Sprintf("%s: %+v", check, found)}, nil
+	}
+}
+
 func TestFaults(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(authortest.Faults)) {
 		want, ok := outcomes[name]
@@ -46,7 +77,10 @@ func TestFaults(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := newDesk(t, authortest.Faults[name], &questions.Options{Threshold: 0.9, CodeTries: 3, CallTries: 2})
+			opts := &questions.Options{Threshold: 0.9, CodeTries: 3, CallTries: 2}
+			d := newDesk(t, authortest.Faults[name], opts)
+			d.certify = certified(t, d.runtime)
+			d.sit(opts)
 			sources, n := three, 3
 			if name == "endless" { // takes all its fuel each time
 				sources, n = only(1, english), 1
