@@ -36,7 +36,7 @@ func (a *app) newCertifier(ctx context.Context) (*certifier, error) {
 	c := &certifier{app: a, house: &house{}, dir: dir}
 	pool := sandbox.NewPool(nil)
 	c.house.undo = append(c.house.undo, func() error { pool.Close(); return nil })
-	if c.runtimes, err = a.sandboxed(ctx, c.house, pool); err != nil {
+	if c.runtimes, err = a.runtimes(ctx, c.house, pool); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
 	return c, nil
@@ -48,7 +48,7 @@ func (c *certifier) close() error {
 
 // Certify examines an arena.
 func (c *certifier) Certify(ctx context.Context, a *astra.Arena) (tables.Examination, error) {
-	cert, err := c.certificate(ctx, a)
+	cert, err := c.certificate(ctx, a, nil)
 	if err != nil {
 		return tables.Examination{}, err
 	}
@@ -75,7 +75,7 @@ func reasons(cert *astra.Certificate) map[string]string {
 	return found
 }
 
-func (c *certifier) certificate(ctx context.Context, a *astra.Arena) (cert *astra.Certificate, err error) {
+func (c *certifier) certificate(ctx context.Context, a *astra.Arena, opts *certify.Options) (cert *astra.Certificate, err error) {
 	dir := filepath.Join(c.dir, strconv.FormatInt(c.made.Add(1), 10))
 	st, err := store.Open(dir, &store.Options{Logger: c.logger()})
 	if err != nil {
@@ -94,5 +94,5 @@ func (c *certifier) certificate(ctx context.Context, a *astra.Arena) (cert *astr
 	if _, err := gw.AddArena(ctx, a.Bundle); err != nil {
 		return nil, err
 	}
-	return certify.Arena(ctx, gw, a.Ref(), nil)
+	return certify.Arena(ctx, gw, a.Ref(), opts)
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway/certify"
-	"github.com/astra-arenas/astra/store"
 )
 
 // certifyHelp tells what is asked. It lists the checks from the table that runs them.
@@ -89,31 +88,16 @@ func (a *app) arenaAt(ref string) (path string, arena *astra.Arena, err error) {
 }
 
 // certify plays in a store that is thrown away.
-func (a *app) certify(ctx context.Context, arena *astra.Arena, opts certify.Options) (c *astra.Certificate, err error) {
-	dir, err := os.MkdirTemp("", "astra-certify-*")
+func (a *app) certify(ctx context.Context, arena *astra.Arena, opts certify.Options) (*astra.Certificate, error) {
+	c, err := a.newCertifier(ctx)
 	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	st, err := store.Open(dir, &store.Options{Logger: a.logger()})
-	if err != nil {
-		return nil, err
-	}
-	h := &house{undo: []func() error{st.Close}}
-	defer func() { err = errors.Join(err, h.close()) }()
-	apart := *a
-	apart.config.Certified = false // the checks are run once
-	gw, err := apart.build(ctx, h, st)
-	if err != nil {
-		return nil, err
-	}
-	if err := addAll(ctx, gw, []*astra.Arena{arena}); err != nil {
 		return nil, err
 	}
 	draw, end := a.certifyBar()
 	defer end()
 	opts.Progress = draw
-	return certify.Arena(ctx, gw, arena.Ref(), &opts)
+	cert, err := c.certificate(ctx, arena, &opts)
+	return cert, errors.Join(err, c.close())
 }
 
 // certifyBar is a progress bar that learns its length when it is first drawn.

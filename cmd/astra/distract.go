@@ -128,7 +128,7 @@ func (a *app) lenders(ctx context.Context, arenas []*astra.Arena) ([]*astra.Aren
 	}
 	var lend []*astra.Arena
 	for _, arena := range arenas {
-		if rt := c.runtime(arena.Runtime); rt == nil {
+		if rt := c.runtime(arena.Runtime); rt == nil || !rt.Pure() {
 			a.note("astra: %s lends no tools: they are %s, which answers for tasks of its own alone", arena.Name, arena.Runtime)
 		} else if err := starts(ctx, rt, arena); err != nil {
 			a.note("astra: %s lends no tools: its world does not start without a scenario: %s", arena.Name, clip(plain(err.Error()), 200))

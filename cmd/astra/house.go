@@ -104,25 +104,8 @@ func (a *app) build(ctx context.Context, h *house, st *store.Store) (*gateway.Ga
 	return gw, nil
 }
 
-// runtimes are all that arenas may ask for.
+// runtimes are all that arenas may ask for. Those of the sandbox share one pool of memories.
 func (a *app) runtimes(ctx context.Context, h *house, pool *sandbox.Pool) ([]gateway.Runtime, error) {
-	pure, err := a.sandboxed(ctx, h, pool)
-	if err != nil {
-		return nil, err
-	}
-	emulator, err := a.emulator()
-	if err != nil {
-		return nil, err
-	}
-	upstreams, err := a.upstreams()
-	if err != nil {
-		return nil, err
-	}
-	return append(pure, emulator, upstreams), nil
-}
-
-// sandboxed are the runtimes of the sandbox. They share one pool of memories.
-func (a *app) sandboxed(ctx context.Context, h *house, pool *sandbox.Pool) ([]gateway.Runtime, error) {
 	opts := &sandbox.Options{Pool: pool, Python: a.config.Python}
 	script, err := sandbox.NewJavaScript(ctx, opts)
 	if errors.Is(err, sandbox.ErrNotBuilt) {
@@ -133,7 +116,15 @@ func (a *app) sandboxed(ctx context.Context, h *house, pool *sandbox.Pool) ([]ga
 	}
 	python, module := sandbox.NewPython(opts), sandbox.NewWASM(opts)
 	h.undo = append(h.undo, script.Close, python.Close, module.Close)
-	return []gateway.Runtime{script, python, module}, nil
+	emulator, err := a.emulator()
+	if err != nil {
+		return nil, err
+	}
+	upstreams, err := a.upstreams()
+	if err != nil {
+		return nil, err
+	}
+	return []gateway.Runtime{script, python, module, emulator, upstreams}, nil
 }
 
 // open makes the doors and starts to serve them.

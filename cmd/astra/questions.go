@@ -268,7 +268,7 @@ func (s *synthesis) verdictOf(c *certifier) questions.Certifier {
 		if err != nil {
 			return false, []string{"load: " + err.Error()}, nil
 		}
-		cert, err := c.certificate(ctx, a)
+		cert, err := c.certificate(ctx, a, nil)
 		if err != nil {
 			return false, nil, err
 		}
