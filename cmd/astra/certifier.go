@@ -76,23 +76,32 @@ func reasons(cert *astra.Certificate) map[string]string {
 }
 
 func (c *certifier) certificate(ctx context.Context, a *astra.Arena, opts *certify.Options) (cert *astra.Certificate, err error) {
+	err = c.serving(ctx, a, func(gw *gateway.Gateway) error {
+		cert, err = certify.Arena(ctx, gw, a.Ref(), opts)
+		return err
+	})
+	return cert, err
+}
+
+// serving runs f with a gateway that serves an arena and keeps nothing.
+func (c *certifier) serving(ctx context.Context, a *astra.Arena, f func(*gateway.Gateway) error) (err error) {
 	dir := filepath.Join(c.dir, strconv.FormatInt(c.made.Add(1), 10))
 	st, err := store.Open(dir, &store.Options{Logger: c.logger()})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, st.Close(), os.RemoveAll(dir)) }()
 	judge, err := verifiers.New()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	gw, err := gateway.New(ctx, st, judge, c.runtimes, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, gw.Close()) }()
 	if _, err := gw.AddArena(ctx, a.Bundle); err != nil {
-		return nil, err
+		return err
 	}
-	return certify.Arena(ctx, gw, a.Ref(), opts)
+	return f(gw)
 }

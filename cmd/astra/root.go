@@ -79,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	}{
 		{"Serve and play:", []*cobra.Command{a.serveCommand(), a.mcpCommand(), a.mcpConfigCommand(), a.runCommand()}},
 		{"Look at episodes:", []*cobra.Command{a.episodesCommand(), a.showCommand(), a.replayCommand(), a.forkCommand(), a.rewindCommand(), a.exportCommand()}},
-		{"Write arenas:", []*cobra.Command{a.synthCommand(), a.checkCommand(), a.certifyCommand(), a.distractCommand(), a.recordCommand(), a.packCommand(), a.arenasCommand()}},
+		{"Write arenas:", []*cobra.Command{a.synthCommand(), a.importCommand(), a.checkCommand(), a.certifyCommand(), a.distractCommand(), a.recordCommand(), a.packCommand(), a.arenasCommand()}},
 	}
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: g.title, Title: g.title})
