@@ -228,7 +228,9 @@ func (s *synthesis) keepArenas(ctx context.Context, arenas iter.Seq2[questions.A
 		}
 		s.made = append(s.made, synth.ReportArena{Name: arena.Name, Digest: string(digest), Tasks: len(arena.Tasks), Tools: len(arena.Tools), Mutation: cert.Mutation.Score()})
 		for i := range w.Drafts {
-			s.tally.Add(&w.Drafts[i].Instance, w.Drafts[i].Instance.Tools())
+			if err := s.count(&w.Drafts[i].Instance, w.Drafts[i].Instance.Tools()); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

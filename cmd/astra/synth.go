@@ -15,6 +15,7 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/rows"
 )
 
 func (a *app) synthCommand() *cobra.Command {
@@ -41,6 +42,7 @@ type synthesis struct {
 	tally synth.Tally
 	made  []synth.ReportArena
 	usage *synth.ReportUsage
+	draft *os.File // instances.jsonl in the making
 }
 
 // open opens the memory, in a store of its own beside the episodes': a synthesis may take
@@ -79,7 +81,8 @@ func (s *synthesis) mayWrite() error {
 	return failf("Name a directory that is empty or new with --out.", "%s is not empty, and no synthesis wrote it", s.out)
 }
 
-// unfinished stands in a directory while a synthesis writes to it.
+// unfinished stands in a directory while a synthesis writes to it, and becomes
+// instances.jsonl: what is asked, in the paper's form.
 const unfinished = ".unfinished"
 
 // progress draws one line a stage.
@@ -99,8 +102,10 @@ func (s *synthesis) keep(name string, files []astra.File) (astra.Digest, error) 
 	if err := os.MkdirAll(s.out, 0o777); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(filepath.Join(s.out, unfinished), nil, 0o666); err != nil {
-		return "", err
+	if s.draft == nil {
+		if err := os.WriteFile(filepath.Join(s.out, unfinished), nil, 0o666); err != nil {
+			return "", err
+		}
 	}
 	fresh := filepath.Join(s.out, ".new-"+name)
 	if err := errors.Join(os.RemoveAll(fresh), writeFiles(fresh, b.Files())); err != nil {
@@ -121,6 +126,18 @@ func writeFiles(dir string, files []astra.File) error {
 		}
 	}
 	return nil
+}
+
+// count takes an instance into the report, and writes it in the paper's form.
+func (s *synthesis) count(in *synth.Instance, calls int) error {
+	s.tally.Add(in, calls)
+	if s.draft == nil {
+		var err error
+		if s.draft, err = os.Create(filepath.Join(s.out, unfinished)); err != nil {
+			return err
+		}
+	}
+	return rows.WriteTrace(s.draft, &rows.Trace{Instance: in})
 }
 
 // finish writes the report, and takes arenas away that an earlier run left.
@@ -145,7 +162,8 @@ func (s *synthesis) finish(author, id string) error {
 	err = errors.Join(
 		os.WriteFile(filepath.Join(s.out, "report.json"), text, 0o666),
 		os.WriteFile(filepath.Join(s.out, "report.html"), page, 0o666),
-		os.Remove(filepath.Join(s.out, unfinished)))
+		s.draft.Close(),
+		os.Rename(filepath.Join(s.out, unfinished), filepath.Join(s.out, "instances.jsonl")))
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,9 @@ func (s *synthesis) writeTables(ctx context.Context, author *tables.Author, c *c
 		s.made = append(s.made, synth.ReportArena{Name: w.Name, Digest: string(digest), Tasks: len(w.Tasks), Tools: w.Tools, Mutation: w.Mutation})
 		for i, in := range w.Instances {
 			calls, _ := w.Tasks[i].GoldCalls()
-			s.tally.Add(in, len(calls))
+			if err := s.count(in, len(calls)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
