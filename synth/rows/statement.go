@@ -2,6 +2,7 @@ package rows
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -255,7 +256,7 @@ func (p *literals) dict() (map[string]any, error) {
 			return nil, fmt.Errorf("want a text as a key")
 		}
 		if !p.eat(":") {
-			return nil, fmt.Errorf("want :")
+			return nil, errors.New("want a colon")
 		}
 		if dict[name], err = p.value(); err != nil {
 			return nil, err
