@@ -147,6 +147,22 @@ func (a *app) findArena(ref string) (*astra.Arena, error) {
 	return nil, broken
 }
 
+// findAll finds arenas that must be there.
+func (a *app) findAll(refs []string) ([]*astra.Arena, error) {
+	var all []*astra.Arena
+	for _, ref := range refs {
+		arena, err := a.findArena(ref)
+		if err != nil {
+			return nil, err
+		}
+		if arena == nil {
+			return nil, failf("Name a directory, an .arena file, or the name of one in the arena directories.", "no arena %q", ref)
+		}
+		all = append(all, arena)
+	}
+	return all, nil
+}
+
 // bringAll gives the owner arenas.
 func (f *follower) bringAll(ctx context.Context, arenas []*astra.Arena) error {
 	for _, arena := range arenas {

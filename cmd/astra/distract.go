@@ -84,21 +84,6 @@ func (a *app) distract(ctx context.Context, refs []string, f *distractFlags) err
 	return a.printDistracted(index, arenas, f)
 }
 
-func (a *app) findAll(refs []string) ([]*astra.Arena, error) {
-	var all []*astra.Arena
-	for _, ref := range refs {
-		arena, err := a.findArena(ref)
-		if err != nil {
-			return nil, err
-		}
-		if arena == nil {
-			return nil, failf("Name a directory with an arena.yaml, or an .arena file.", "no arena %q", ref)
-		}
-		all = append(all, arena)
-	}
-	return all, nil
-}
-
 // distinct leaves out what comes twice.
 func distinct(arenas []*astra.Arena) []*astra.Arena {
 	seen := map[astra.Digest]bool{}

@@ -43,18 +43,7 @@ func (a *app) arenasOf(refs []string) ([]*astra.Arena, error) {
 	if len(refs) == 0 {
 		return a.allArenas()
 	}
-	var all []*astra.Arena
-	for _, ref := range refs {
-		arena, err := a.findArena(ref)
-		if err != nil {
-			return nil, err
-		}
-		if arena == nil {
-			return nil, failf("Name a directory, an .arena file, or the name of one in the arena directories.", "no arena %q", ref)
-		}
-		all = append(all, arena)
-	}
-	return all, nil
+	return a.findAll(refs)
 }
 
 // serve says where the doors are, and waits for the end.
