@@ -148,7 +148,7 @@ func (a *app) askQuestions(ctx context.Context, sources []questions.Source, f *q
 	if err := s.open(); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.close()) }()
+	defer func() { err = s.end(err) }()
 	meter := llm.NewMeter(f.prices)
 	model, err := f.chat(a, s, meter)
 	if err != nil {

@@ -239,11 +239,15 @@ func sortedReasons(m map[string]int) []string {
 	return all
 }
 
-func (s *synthesis) close() error {
+// end closes the memory, and says what becomes of a run that did not get to its end.
+func (s *synthesis) end(err error) error {
 	if s.store == nil {
-		return nil
+		return err
 	}
-	return s.store.Close()
+	if err != nil && s.run != nil && len(s.run.Yields()) > 0 {
+		s.note("astra: what was finished is kept: the same command goes on from here")
+	}
+	return errors.Join(err, s.store.Close())
 }
 
 // certifying runs f with a certifier whose arenas are kept nowhere.

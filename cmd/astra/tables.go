@@ -103,7 +103,7 @@ func (a *app) synthTables(ctx context.Context, paths []string, f *tablesFlags) e
 	if err == nil {
 		err = s.finish(tables.Version, id)
 	}
-	return errors.Join(err, s.close())
+	return s.end(err)
 }
 
 func (f *tablesFlags) read(paths []string) ([]*tables.Table, error) {

@@ -25,40 +25,19 @@ func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e
 // Unwrap returns what is wrong with the row.
 func (e *LineError) Unwrap() error { return e.Err }
 
-// lines yields the lines of a file that have something in them, with their numbers. An
-// error that is no *LineError is the file's, and is yielded last.
-func lines(r io.Reader) iter.Seq2[int, []byte] {
-	return func(yield func(int, []byte) bool) {
+// read yields what each line holds, as parse reads it; empty ones hold nothing. A line
+// that is too long, or trouble with the file, ends it.
+func read[T any](r io.Reader, parse func([]byte) (T, error)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
 		s := bufio.NewScanner(r)
 		s.Buffer(make([]byte, 64<<10), maxLine)
 		n := 0
 		for s.Scan() {
 			n++
-			if line := bytes.TrimSpace(s.Bytes()); len(line) > 0 && !yield(n, line) {
-				return
-			}
-		}
-		if s.Err() != nil {
-			yield(-n-1, []byte(scanTrouble(s.Err())))
-		}
-	}
-}
-
-func scanTrouble(err error) string {
-	if errors.Is(err, bufio.ErrTooLong) {
-		return fmt.Sprintf("it has more than %d bytes", maxLine)
-	}
-	return err.Error()
-}
-
-// read yields what each line holds, as parse reads it.
-func read[T any](r io.Reader, parse func([]byte) (T, error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var none T
-		for n, line := range lines(r) {
-			if n < 0 { // the file ends here, against its will
-				yield(none, &LineError{-n, errors.New(string(line))})
-				return
+			line := bytes.TrimSpace(s.Bytes())
+			if len(line) == 0 {
+				continue
 			}
 			v, err := parse(line)
 			if err != nil {
@@ -67,6 +46,12 @@ func read[T any](r io.Reader, parse func([]byte) (T, error)) iter.Seq2[T, error]
 			if !yield(v, err) {
 				return
 			}
+		}
+		if err := s.Err(); err != nil {
+			if errors.Is(err, bufio.ErrTooLong) {
+				err = fmt.Errorf("it has more than %d bytes", maxLine)
+			}
+			yield(none, &LineError{n + 1, err})
 		}
 	}
 }
