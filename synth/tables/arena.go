@@ -51,17 +51,31 @@ func newArena(seed int64, tables []*Table, n int, writes bool) *arena {
 	if len(a.tools) > maxTools {
 		a.tools = a.fewer(seed)
 	}
-	if writes && first.Key >= 0 && first.Title >= 0 && len(first.Rows) >= 2*deskRecords {
+	if served := servable(tables); writes && served != nil {
 		rng := synth.Rand(seed, a.name, "desk")
-		a.desk = newDesk(nouns[(rng.IntN(len(nouns))+n)%len(nouns)], first)
+		a.desk = newDesk(nouns[(rng.IntN(len(nouns))+n)%len(nouns)], served)
 	}
 	return a
+}
+
+// servable is the table whose rows a desk can serve, the one that most refer to; nil if none
+// has names and rows enough.
+func servable(tables []*Table) (best *Table) {
+	for _, t := range tables {
+		if t.Key < 0 || t.Title < 0 || len(t.Rows) < 2*deskRecords {
+			continue
+		}
+		if best == nil || len(refsTo(t, tables)) > len(refsTo(best, tables)) {
+			best = t
+		}
+	}
+	return best
 }
 
 func refsTo(t *Table, tables []*Table) (refs []*Column) {
 	for _, other := range tables {
 		for _, c := range other.Columns {
-			if c.Ref != nil && c.Ref.Table == t {
+			if c.Ref != nil && c.Ref.Table == t && other != t {
 				refs = append(refs, c)
 			}
 		}

@@ -164,6 +164,9 @@ type slot struct {
 func (au *Author) slots(a *arena, tasks int) iter.Seq[synth.Keyed[slot]] {
 	return func(yield func(synth.Keyed[slot]) bool) {
 		m := mix{synth.Rand(au.opts.Seed, a.name, "mix"), au.opts.Languages, au.opts.Writes}
+		if a.desk == nil {
+			m.writes = 0
+		}
 		for n := range tasks {
 			if !yield(synth.Keyed[slot]{Key: fmt.Sprintf("%s/%d", a.name, n), Item: slot{a, n, m.wish()}}) {
 				return

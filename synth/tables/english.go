@@ -158,7 +158,7 @@ func unitName(u string) string {
 }
 
 func (g *english) days(a, b string) string {
-	return g.form(fmt.Sprintf("the number of days from %s to %s", a, b), fmt.Sprintf("the days between %s and %s (counted from the first to the second)", a, b))
+	return g.form(fmt.Sprintf("the number of days from %s to %s", a, b), fmt.Sprintf("the number of days between %s and %s, counted from the first to the second", a, b))
 }
 
 func (g *english) later(date string, days int) string {

@@ -151,10 +151,22 @@ func (l *Labels) columns(tables []*Table) error {
 			}
 		}
 		for _, c := range t.Columns {
-			c.Label = named(c.Label, strings.TrimSpace(strings.TrimSuffix(strings.ReplaceAll(c.Name, "_", " "), " "+strings.ToLower(c.Unit))))
+			c.Label = named(c.Label, c.words())
 		}
 	}
 	return nil
+}
+
+// words is what a column is called by its name: without its unit, and a reference by what
+// it refers to.
+func (c *Column) words() string {
+	w := strings.TrimSuffix(strings.ReplaceAll(c.Name, "_", " "), " "+strings.ToLower(c.Unit))
+	if c.Ref != nil {
+		for _, ending := range []string{" id", " code", " key", " no", " number"} {
+			w = strings.TrimSuffix(w, ending)
+		}
+	}
+	return strings.TrimSpace(w)
 }
 
 //go:embed glossary.txt

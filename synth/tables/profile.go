@@ -32,7 +32,7 @@ func Profile(tables []*Table, labels *Labels) error {
 	}
 	for _, t := range tables {
 		if t.index(); t.Key >= 0 && t.Columns[t.Key].Name == "name" {
-			t.Columns[t.Key].Name = "key_name" // a result has both
+			t.Columns[t.Key].Name, t.Columns[t.Key].Label = "key_name", map[string]string{"en": "name"} // a result has both
 		}
 	}
 	for _, t := range tables {
@@ -211,12 +211,13 @@ func (t *Table) count() {
 
 var keyName = regexp.MustCompile(`(^|_)(id|code|key|sku|uuid|no|number|ref|alpha|iata|icao|isbn|tz)(_|$|[0-9])`)
 
-// findKey chooses the unique column that looks most like a key: by its name, then by having
-// no spaces, then by being short, then by standing first.
+// findKey chooses the unique column that looks most like a key: by its name, then by being
+// short, then by standing first. Whole numbers are one only where their name or place says so.
 func (t *Table) findKey() {
 	best := 0.0
 	for i, c := range t.Columns {
-		if !c.Unique || c.Kind != Text && c.Kind != Integer || len(t.Rows) < 2 {
+		named := keyName.MatchString(c.Name)
+		if !c.Unique || c.Kind != Text && !(c.Kind == Integer && (named || i == 0 && t.counts(c))) || len(t.Rows) < 2 {
 			continue
 		}
 		length, spaces := t.lengths(i)
@@ -224,7 +225,7 @@ func (t *Table) findKey() {
 			continue
 		}
 		score := 10 - length/8 - float64(i)/100
-		if keyName.MatchString(c.Name) {
+		if named {
 			score += 5
 		}
 		if score > best {
@@ -232,6 +233,9 @@ func (t *Table) findKey() {
 		}
 	}
 }
+
+// counts reports whether a column of whole numbers just counts the rows.
+func (t *Table) counts(c *Column) bool { return c.Max-c.Min+1 == float64(len(t.Rows)) }
 
 // lengths is the mean length of a column's texts, and whether one has a space.
 func (t *Table) lengths(col int) (mean float64, spaces bool) {
@@ -295,7 +299,7 @@ func (t *Table) findRef(col int, tables []*Table) {
 		if other.Key < 0 || other == t && c.Unique {
 			continue
 		}
-		named := alludes(c.Name, other)
+		named := alludes(c.Name, other) || other == t && keyName.MatchString(c.Name) // a manager is an employee
 		if c.Kind != List && c.Kind != other.Columns[other.Key].Kind || c.Kind == Integer && !named {
 			continue
 		}

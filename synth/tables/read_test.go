@@ -183,6 +183,30 @@ func TestProfileOfCodes(t *testing.T) {
 	}
 }
 
+// Names can be keys, numbers are none by accident, and a table can refer to itself.
+func TestProfileOfPeople(t *testing.T) {
+	var people strings.Builder
+	people.WriteString("Person ID,Full Name,Team,Salary (USD),Manager ID\n")
+	for i := range 40 {
+		fmt.Fprintf(&people, "%d,Person %d,%s,%d,%d\n", i+1, i, []string{"North", "South", "West"}[i%3], 1000*i, 1+i%5)
+	}
+	all, err := Read([]string{file(t, "teams.csv", "Budget,Name\n900,North\n800,South\n700,West\n"), file(t, "people.csv", people.String())})
+	if err == nil {
+		err = Profile(all, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := all[0].Key; k != 1 || all[0].Columns[k].Name != "key_name" || all[0].Columns[k].Label[en] != "name" {
+		t.Errorf("teams: %s", all[0].Describe())
+	}
+	for column, want := range map[string]*Table{"team": all[0], "manager_id": all[1]} {
+		if ref := all[1].Columns[all[1].column(column)].Ref; ref == nil || ref.Table != want {
+			t.Errorf("%s refers to %+v", column, ref)
+		}
+	}
+}
+
 func TestLabelsRefuse(t *testing.T) {
 	for text, want := range map[string]string{
 		"tables: {ports: {columns: {colour: {en: colour}}}}": `no column "colour"`,
