@@ -91,10 +91,12 @@ func article(noun string) string {
 
 // rowParam is the argument that says which row a record is for.
 func (d *desk) rowParam() string {
-	if one := d.table.one(); one != "id" && !reservedNames[one] {
+	switch one := d.table.one(); one {
+	case "id", "quantity", "date", "status":
+		return "for_" + one
+	default:
 		return one
 	}
-	return "for_" + d.table.one()
 }
 
 // verbs is the fixed order of the desk's tools.

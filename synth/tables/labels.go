@@ -113,15 +113,18 @@ func named(given map[string]string, english string) map[string]string {
 func (l *Labels) keys(tables []*Table) error {
 	for _, t := range tables {
 		tl, _ := l.of(t)
-		for name, into := range map[string]*int{tl.Key: &t.Key, tl.Title: &t.Title} {
-			if name == "" {
+		for _, named := range []struct {
+			column string
+			into   *int
+		}{{tl.Key, &t.Key}, {tl.Title, &t.Title}} {
+			if named.column == "" {
 				continue
 			}
-			i := t.column(name)
+			i := t.column(named.column)
 			if i < 0 {
-				return fmt.Errorf("labels: table %s has no column %q", t.Name, name)
+				return fmt.Errorf("labels: table %s has no column %q", t.Name, named.column)
 			}
-			*into = i
+			*named.into = i
 		}
 		if t.Key >= 0 && !t.Columns[t.Key].Unique {
 			return fmt.Errorf("labels: table %s: column %s is no key: some rows share a value or lack it", t.Name, t.Columns[t.Key].Name)
@@ -133,7 +136,8 @@ func (l *Labels) keys(tables []*Table) error {
 func (l *Labels) columns(tables []*Table) error {
 	for _, t := range tables {
 		tl, _ := l.of(t)
-		for name, label := range tl.Columns {
+		for _, name := range sortedKeys(tl.Columns) {
+			label := tl.Columns[name]
 			i := t.column(name)
 			if i < 0 {
 				return fmt.Errorf("labels: table %s has no column %q", t.Name, name)
@@ -160,7 +164,11 @@ func (l *Labels) columns(tables []*Table) error {
 // words is what a column is called by its name: without its unit, and a reference by what
 // it refers to.
 func (c *Column) words() string {
-	w := strings.TrimSuffix(strings.ReplaceAll(c.Name, "_", " "), " "+strings.ToLower(c.Unit))
+	name, renamed := strings.CutSuffix(c.Name, "_value")
+	if renamed && !reservedNames[name] {
+		name = c.Name
+	}
+	w := strings.TrimSuffix(strings.ReplaceAll(name, "_", " "), " "+strings.ToLower(c.Unit))
 	if c.Ref != nil {
 		for _, ending := range []string{" id", " code", " key", " no", " number"} {
 			w = strings.TrimSuffix(w, ending)

@@ -41,7 +41,28 @@ func Profile(tables []*Table, labels *Labels) error {
 			t.findRef(i, tables)
 		}
 	}
+	for _, t := range tables {
+		t.thin(tables)
+	}
 	return labels.columns(tables)
+}
+
+// maxShipped is how many rows of a table go into an arena: they are held by every world's image.
+const maxShipped = 20_000
+
+// thin keeps evenly spaced rows of a large table. One that others refer to stays whole.
+func (t *Table) thin(tables []*Table) {
+	n := len(t.Rows)
+	if n <= maxShipped || len(refsTo(t, tables)) > 0 {
+		return
+	}
+	rows := make([][]any, maxShipped)
+	for i := range rows {
+		rows[i] = t.Rows[i*n/maxShipped]
+	}
+	t.Rows, t.read = rows, n
+	t.count()
+	t.index()
 }
 
 var (
@@ -187,6 +208,7 @@ func degrees(s string, digits int) float64 {
 func (t *Table) count() {
 	for i, c := range t.Columns {
 		seen := map[string]int{}
+		c.Nulls, c.Values = 0, nil
 		c.Min, c.Max = math.Inf(1), math.Inf(-1)
 		for _, row := range t.Rows {
 			if row[i] == nil {
@@ -250,7 +272,7 @@ func (t *Table) lengths(col int) (mean float64, spaces bool) {
 var titleNames = []string{"name", "title", "label", "full_name", "display_name", "common_name", "city", "product", "model"}
 
 // findTitle chooses the column by which people call a row: by its name, else the first of
-// texts that differ. Most, not all, must differ: those that do not are not called so.
+// several words that differ. Most, not all, must differ: those that do not are not called so.
 func (t *Table) findTitle() {
 	good := func(i int) bool {
 		c := t.Columns[i]
@@ -265,7 +287,7 @@ func (t *Table) findTitle() {
 		}
 	}
 	for i, c := range t.Columns {
-		if good(i) && c.Unique {
+		if _, words := t.lengths(i); good(i) && c.Unique && words { // one word is a code
 			t.Title = i
 			return
 		}
@@ -472,6 +494,9 @@ func components(tables []*Table) [][]*Table {
 func (t *Table) Describe() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %d rows", t.Name, len(t.Rows))
+	if t.read > 0 {
+		fmt.Fprintf(&b, " of %d", t.read)
+	}
 	for i, c := range t.Columns {
 		fmt.Fprintf(&b, "\n  %-24s %-8s %6d distinct", c.Name, cmp.Or(c.Kind, Text), c.Distinct)
 		switch {

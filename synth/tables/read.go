@@ -187,10 +187,8 @@ func rename(tables []*Table) {
 	}
 }
 
-// reservedNames are names that tools give arguments and results of their own, or that an arena may not
-// use.
-var reservedNames = map[string]bool{"limit": true, "rank": true, "count": true, "match": true, "decimals": true, "name_contains": true, "total": true,
-	"items": true, "value": true, "episode_id": true, "quantity": true, "date": true, "status": true}
+// reservedNames are names that tools give arguments of their own, or that an arena may not use.
+var reservedNames = map[string]bool{"limit": true, "rank": true, "count": true, "match": true, "decimals": true, "name_contains": true, "episode_id": true}
 
 // maxIdentifier leaves room for what tools put before and behind a name.
 const maxIdentifier = 24

@@ -207,6 +207,31 @@ func TestProfileOfPeople(t *testing.T) {
 	}
 }
 
+// Of a large table that nothing refers to, evenly spaced rows go into an arena; one that is
+// referred to stays whole.
+func TestProfileThins(t *testing.T) {
+	var sales, people strings.Builder
+	sales.WriteString("sale_no,person,quantity\n")
+	people.WriteString("person_id,joined\n")
+	for i := range 2 * maxShipped {
+		fmt.Fprintf(&sales, "S%06d,P%06d,%d\n", i, i, i%7)
+		fmt.Fprintf(&people, "P%06d,2026-01-01\n", i)
+	}
+	all, err := Read([]string{file(t, "sales.csv", sales.String()), file(t, "persons.csv", people.String())})
+	if err == nil {
+		err = Profile(all, nil)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(all[0].Rows); n != maxShipped || all[0].key(1) != "S000002" || all[0].byKey["S000002"] != 1 || all[0].Columns[0].Distinct != n || all[0].Columns[2].Name != "quantity" {
+		t.Errorf("%s", all[0].Describe())
+	}
+	if len(all[1].Rows) != 2*maxShipped || all[0].Columns[1].Ref == nil {
+		t.Errorf("%s", all[1].Describe())
+	}
+}
+
 func TestLabelsRefuse(t *testing.T) {
 	for text, want := range map[string]string{
 		"tables: {ports: {columns: {colour: {en: colour}}}}": `no column "colour"`,

@@ -37,6 +37,7 @@ type Table struct {
 	Topic     map[string]string // by language: what the table is about
 	byKey     map[string]int    // row by key
 	source    string            // the file, for messages
+	read      int               // rows of the file, if some were left out
 	typed     bool              // the file says what is a number and what is text
 	origin    string            // the name before labels gave another
 }
