@@ -76,15 +76,18 @@ func reasons(cert *astra.Certificate) map[string]string {
 }
 
 func (c *certifier) certificate(ctx context.Context, a *astra.Arena, opts *certify.Options) (cert *astra.Certificate, err error) {
-	err = c.serving(ctx, a, func(gw *gateway.Gateway) error {
+	err = c.inGateway(ctx, func(gw *gateway.Gateway) error {
+		if _, err := gw.AddArena(ctx, a.Bundle); err != nil {
+			return err
+		}
 		cert, err = certify.Arena(ctx, gw, a.Ref(), opts)
 		return err
 	})
 	return cert, err
 }
 
-// serving runs f with a gateway that serves an arena and keeps nothing.
-func (c *certifier) serving(ctx context.Context, a *astra.Arena, f func(*gateway.Gateway) error) (err error) {
+// inGateway runs f with a gateway that is thrown away.
+func (c *certifier) inGateway(ctx context.Context, f func(*gateway.Gateway) error) (err error) {
 	dir := filepath.Join(c.dir, strconv.FormatInt(c.made.Add(1), 10))
 	st, err := store.Open(dir, &store.Options{Logger: c.logger()})
 	if err != nil {
@@ -99,9 +102,5 @@ func (c *certifier) serving(ctx context.Context, a *astra.Arena, f func(*gateway
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, gw.Close()) }()
-	if _, err := gw.AddArena(ctx, a.Bundle); err != nil {
-		return err
-	}
-	return f(gw)
+	return errors.Join(f(gw), gw.Close())
 }

@@ -16,9 +16,9 @@ import (
 )
 
 func (a *app) exportCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "export", Short: "Write episodes or tasks for trainers", Args: args(0, 0, ""),
+	cmd := &cobra.Command{Use: "export", Short: "Write episodes and tasks for trainers", Args: args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.sftCommand(), a.exportRLCommand(), a.exportNeMoCommand())
+	cmd.AddCommand(a.sftCommand(), a.exportRLCommand(), a.exportGymCommand())
 	return cmd
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,152 +13,178 @@ import (
 	"github.com/astra-arenas/astra/synth/rows"
 )
 
+// rowsFlags are those of the exports that write a row for each task.
+type rowsFlags struct {
+	out   string
+	split string
+	opts  rows.ExportOptions
+}
+
+func (f *rowsFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.out, "out", "o", "", "`FILE` to write, whole or not at all (default standard output)")
+	cmd.Flags().StringVar(&f.split, "split", "", "only tasks of this `SPLIT`: train, validation or test")
+}
+
+func (f *rowsFlags) check() error {
+	return oneOf("split", f.split, string(astra.SplitTrain), string(astra.SplitValidation), string(astra.SplitTest))
+}
+
 func (a *app) exportRLCommand() *cobra.Command {
-	return a.exportRowsOf("astra-rl ARENA…", "Write the tasks of Python arenas as ASTRA-RL rows, each certified as it is shipped", `Writes one JSON line {prompt, tool_schema, tool_dict, sub_qa_dict} for each task. A row is read
-back, and the task's solution is played on what came back: one that does not score 1 is not
-written. The format has Python tools, one message, and answers of tools: tasks that have
-more are left out, and it is said why.`, "  astra export astra-rl arenas/questions-1 --out rl.jsonl", a.rlRow)
-}
+	var f rowsFlags
+	cmd := &cobra.Command{Use: "astra-rl ARENA…", Short: "Write tasks as ASTRA-RL rows, each tried before it is written", Args: args(1, 1000, "arenas' directories or .arena files"),
+		Long: `Writes one JSON line {prompt, tool_schema, tool_dict, sub_qa_dict} for each task of Python
+arenas. Code goes out as it is, or, where it reads data or other modules, with all of that
+packed in. Each row is read again as whoever gets it will, made an arena, and the task's gold
+calls are played there: only if they score 1, and doing nothing scores 0, is it written.
 
-func (a *app) exportNeMoCommand() *cobra.Command {
-	return a.exportRowsOf("nemo-gym ARENA…", "Write tasks as NeMo Gym rows", `Writes one JSON line for each task: the first message and the tools in Responses form, and in
-verifier_metadata the arena with its digest and the task, by which astra finds the rest. No
-answer, sub-task, verifier or solution is in a row.`, "  astra export nemo-gym inventory travel --out tasks.jsonl",
-		func(_ context.Context, _ *certifier, w io.Writer, arena *astra.Arena, t *astra.Task) error {
-			return rows.WriteNeMo(w, arena, t)
-		})
-}
-
-type rowWriter func(ctx context.Context, c *certifier, w io.Writer, arena *astra.Arena, t *astra.Task) error
-
-func (a *app) exportRowsOf(use, short, long, example string, write rowWriter) *cobra.Command {
-	out, split := "", ""
-	cmd := &cobra.Command{Use: use, Short: short, Long: long, Example: example, Args: args(1, 100_000, "arenas")}
-	cmd.Flags().StringVar(&out, "out", "", "`FILE` to write, whole or not at all (default standard output)")
-	cmd.Flags().StringVar(&split, "split", "", "only tasks of this `SPLIT`: train, validation or test")
+A row says less than a task can: tasks with several turns, a scenario, verifiers, or sub-tasks
+solved by an expression are left out and told, as are all of arenas that are not Python, since
+nothing translates code. An answer beside sub-tasks is not in a row.`,
+		Example: "  astra export astra-rl arenas/harbours --out rows.jsonl\n  astra export astra-rl arenas/* --split train > train.jsonl"}
+	f.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, refs []string) error {
-		if err := oneOf("split", split, "train", "validation", "test"); err != nil {
-			return err
-		}
-		arenas, err := a.findAll(refs)
-		if err != nil {
-			return err
-		}
-		return a.exportRows(cmd.Context(), arenas, astra.Split(split), out, write)
+		ctx := cmd.Context()
+		return a.certifying(ctx, func(c *certifier) error { return a.exportRows(refs, &f, rlWriter(ctx, c)) })
 	}
 	return cmd
 }
 
-func (a *app) exportRows(ctx context.Context, arenas []*astra.Arena, split astra.Split, out string, write rowWriter) error {
-	c, err := a.newCertifier(ctx)
-	if err != nil {
-		return err
-	}
-	written, left := 0, 0
-	all := func(w io.Writer) error {
-		for _, arena := range arenas {
-			for i := range arena.Tasks {
-				t := &arena.Tasks[i]
-				if split != "" && t.Split != split {
-					continue
-				}
-				err := write(ctx, c, w, arena, t)
-				if ctx.Err() != nil {
-					return context.Cause(ctx)
-				}
-				if err == nil {
-					written++
-				} else if left++; left <= maxTold {
-					a.note("astra: %s, task %s is left out: %s", arena.Name, t.ID, clip(plain(err.Error()), 300))
-				}
-			}
-		}
-		if written == 0 {
-			return failf("The lines above say why.", "no task has this form")
-		}
-		return nil
-	}
-	if out == "" {
-		err = all(a.stdout)
-	} else {
-		err = writeWhole(out, all)
-	}
-	if err = errors.Join(err, c.close()); err != nil {
-		return err
-	}
-	a.note("%s written, %d left out", plural(written, "row"), left)
-	return nil
+func (a *app) exportGymCommand() *cobra.Command {
+	var f rowsFlags
+	cmd := &cobra.Command{Use: "nemo-gym ARENA…", Short: "Write tasks as NeMo Gym task rows", Args: args(1, 1000, "arenas' directories or .arena files"),
+		Long: `Writes one JSON line for each task: responses_create_params with the prompt and the tools,
+and verifier_metadata {arena, digest, task, split}, which names the task and says nothing of
+its answers: sub-tasks, gold calls and answers stay in the arena. Tasks with several turns are
+left out and told.`,
+		Example: "  astra export nemo-gym examples/arenas/inventory --out tasks.jsonl\n  astra export nemo-gym arenas/* --split train --agent my_agent > train.jsonl"}
+	f.register(cmd)
+	cmd.Flags().StringVar(&f.opts.Agent, "agent", rows.DefaultGymAgent, "`NAME` of the agent's server, for agent_ref")
+	cmd.RunE = func(_ *cobra.Command, refs []string) error { return a.exportRows(refs, &f, writeGym) }
+	return cmd
 }
 
-// rlRow writes a row that was read back and solved.
-func (a *app) rlRow(ctx context.Context, c *certifier, w io.Writer, arena *astra.Arena, t *astra.Task) error {
-	row, err := rows.Export(arena, t)
+// A rowWriter writes a task's row, and tells what it left out of it. A *leftOut is the task's
+// own matter; other errors end the export.
+type rowWriter func(w io.Writer, a *astra.Arena, t *astra.Task, opts *rows.ExportOptions) (notes []string, err error)
+
+// A leftOut says why a task has no row.
+type leftOut struct{ error }
+
+func writeGym(w io.Writer, a *astra.Arena, t *astra.Task, opts *rows.ExportOptions) ([]string, error) {
+	r, err := rows.GymOf(a, t, opts)
 	if err != nil {
-		return err
+		return nil, &leftOut{err}
 	}
-	calls, err := c.solution(ctx, arena, t)
-	if err != nil {
-		return err
-	}
-	im, err := row.Import()
-	if err != nil {
-		return fmt.Errorf("the row cannot be read back: %w", err)
-	}
-	shipped, err := im.WithGold(calls)
-	if err != nil {
-		return err
-	}
-	back, err := shipped.Load()
-	if err != nil {
-		return err
-	}
-	if _, err := c.solution(ctx, back, &back.Tasks[0]); err != nil {
-		return fmt.Errorf("the row as it would be shipped: %w", err)
-	}
-	return rows.WriteRL(w, row)
+	return r.Notes, rows.WriteGym(w, r)
 }
 
-// solution plays a task's gold and returns its calls with their arguments as they were; it
-// must score 1.
-func (c *certifier) solution(ctx context.Context, arena *astra.Arena, t *astra.Task) (calls []astra.GoldCall, err error) {
-	list, _ := t.GoldCalls()
-	if len(list) == 0 {
-		return nil, errors.New("it has no solution to certify the row with")
-	}
-	err = c.serving(ctx, arena, func(gw *gateway.Gateway) error {
-		r, err := gw.Rehearse(ctx, gateway.RehearsalRequest{Arena: arena.Ref(), Task: t.ID})
+// rlWriter verifies each row in a gateway that is thrown away.
+func rlWriter(ctx context.Context, c *certifier) rowWriter {
+	return func(w io.Writer, a *astra.Arena, t *astra.Task, opts *rows.ExportOptions) ([]string, error) {
+		r, err := rows.RLOf(a, t, opts)
 		if err != nil {
-			return err
+			return nil, &leftOut{err}
 		}
-		defer r.Close()
-		calls, err = playSolution(ctx, r, list)
-		return err
-	})
-	return calls, err
-}
-
-func playSolution(ctx context.Context, r *gateway.Rehearsal, list []astra.GoldCall) (calls []astra.GoldCall, err error) {
-	var values []json.RawMessage
-	for i, g := range list {
-		args, err := astra.Interpolate(g.Args, values)
+		err = c.inGateway(ctx, func(gw *gateway.Gateway) error { return rows.Verify(ctx, rehearser{gw}, a, t, r) })
+		if unsolved, ok := errors.AsType[*rows.UnsolvedError](err); ok {
+			return nil, &leftOut{unsolved}
+		}
 		if err != nil {
 			return nil, err
 		}
-		step, err := r.Call(ctx, astra.Call{Tool: g.Tool, Args: args})
-		if err != nil {
-			return nil, err
-		}
-		if !step.Result.OK() {
-			return nil, fmt.Errorf("call %d of its solution fails: %s", i+1, step.Result.Error)
-		}
-		calls, values = append(calls, astra.GoldCall{Tool: g.Tool, Args: args}), append(values, step.Result.Value)
+		return r.Notes, rows.WriteRL(w, r)
 	}
-	score, err := r.Score(ctx, nil)
+}
+
+// A rehearser plays in a gateway's rehearsals. It implements rows.Player.
+type rehearser struct{ gw *gateway.Gateway }
+
+func (r rehearser) Begin(ctx context.Context, b *astra.Bundle, task string) (rows.Play, error) {
+	a, err := r.gw.AddArena(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	if score.Recall != 1 || score.Precision != 1 {
-		return nil, fmt.Errorf("its solution has recall %.3f and precision %.3f", score.Recall, score.Precision)
+	play, err := r.gw.Rehearse(ctx, gateway.RehearsalRequest{Arena: a.Ref(), Task: task})
+	if err != nil {
+		return nil, err // no typed nil
 	}
-	return calls, nil
+	return play, nil
+}
+
+// exportRows writes the rows of all tasks in the arenas' order. Distractors are looked for
+// among the arenas that are named, then in the arena directories.
+func (a *app) exportRows(refs []string, f *rowsFlags, write rowWriter) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	e := &rowExport{app: a, f: f, write: write, known: map[string]*astra.Arena{}}
+	f.opts.Arena = e.arena
+	for _, ref := range refs {
+		_, arena, err := a.arenaAt(ref)
+		if err != nil {
+			return err
+		}
+		e.arenas = append(e.arenas, arena)
+		e.known[arena.Name] = arena
+	}
+	if f.out == "" {
+		return e.all(a.stdout)
+	}
+	if err := writeWhole(f.out, e.all); err != nil {
+		return err
+	}
+	a.note("%s written to %s", plural(e.rows, "row"), f.out)
+	return nil
+}
+
+// A rowExport is one export of rows.
+type rowExport struct {
+	*app
+	f      *rowsFlags
+	write  rowWriter
+	arenas []*astra.Arena
+	known  map[string]*astra.Arena // by name; nil is one that is not there
+	rows   int
+}
+
+func (e *rowExport) arena(name string) *astra.Arena {
+	found, asked := e.known[name]
+	if !asked {
+		if other, err := e.findArena(name); err == nil {
+			found = other
+		}
+		e.known[name] = found
+	}
+	return found
+}
+
+func (e *rowExport) all(w io.Writer) error {
+	for _, arena := range e.arenas {
+		for i := range arena.Tasks {
+			t := &arena.Tasks[i]
+			if e.f.split != "" && string(t.Split) != e.f.split {
+				continue
+			}
+			if err := e.task(w, arena, t); err != nil {
+				return fmt.Errorf("%s, task %s: %w", arena.Name, t.ID, err)
+			}
+		}
+	}
+	if e.rows == 0 {
+		return failf("The lines above say why; without any, no task is of that split.", "no task made a row")
+	}
+	return nil
+}
+
+func (e *rowExport) task(w io.Writer, arena *astra.Arena, t *astra.Task) error {
+	notes, err := e.write(w, arena, t, &e.f.opts)
+	if why, ok := errors.AsType[*leftOut](err); ok {
+		e.note("%s, task %s is left out: %s", arena.Name, t.ID, plain(why.Error()))
+		return nil
+	}
+	for _, n := range notes {
+		e.note("%s, task %s: note: %s", arena.Name, t.ID, plain(n))
+	}
+	e.rows++
+	return err
 }

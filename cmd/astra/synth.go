@@ -137,7 +137,7 @@ func (s *synthesis) count(in *synth.Instance, calls int) error {
 			return err
 		}
 	}
-	return rows.WriteTrace(s.draft, &rows.Trace{Instance: in})
+	return rows.WriteTrace(s.draft, &rows.Trace{Instance: *in})
 }
 
 // finish writes the report, and takes arenas away that an earlier run left.

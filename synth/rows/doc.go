@@ -1,12 +1,23 @@
-// Package rows reads and writes the paper's files (the formats of its repository and of its
-// released data), and rows for NeMo Gym.
+// Package rows reads and writes the files that others keep tasks in.
 //
-// What is in the wild is read as it is there: dependencies that are null, [], a number or
-// "None", ids that are numbers or texts, answers of any type, JSON within strings. A row
-// that cannot be read is an error with its line, and the next row is read. Files are never
-// held whole.
+// In come decomposition_trace rows ([ReadTraces]), rows with environments, merged or not
+// ([ReadEnvironments]), and ASTRA-RL rows ([ReadRL]): ASTRA §8 has them as its code writes
+// them, which is not always as its documents say. Out go decomposition_trace rows
+// ([WriteTrace]), ASTRA-RL rows ([RLRows]) and NeMo Gym task rows ([GymRows]).
 //
-// Python tools are taken as they are: each is a module of its own in the bundle, so that
-// names in two of them do not meet, and what it returns is told as print would, which is
-// what the paper's sandbox compares (ASTRA §2.2.3).
+// Readers go row by row and hold one row at a time, at most [MaxRowBytes]. A row that cannot
+// be used is an error of its own, a [*RowError] with its place, and does not end the file.
+// What decides something is held to its form; of what decides nothing, loose forms are taken.
+//
+// # Python tools
+//
+// The code of such a row is run as it is, by the runtime python. Each tool's source is a
+// module of its own, data/tool_NAME.py: what two tools call by the same name stays apart, as
+// it does in the paper's sandbox, which runs one at a time.
+//
+// An ASTRA-RL row has no reference solution, only the answers that its tools should print.
+// So its tools return what the paper's sandbox would have printed, as text, and a sub-task is
+// solved by a call of its tool whose text contains the answer: the paper's rule. There are no
+// gold calls, and a certificate says unknown of all that would need them. What the rule lets
+// through is the certifier's to say.
 package rows

@@ -1,277 +1,238 @@
 package rows
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"strconv"
+	"maps"
 	"strings"
+	"unicode"
 
 	"github.com/astra-arenas/astra/synth"
 )
 
-// A Trace is a decomposition_trace row: an instance, and what became of it.
+// A Trace is a decomposition_trace row (ASTRA §8.7).
 type Trace struct {
-	Instance *synth.Instance
-	Legal    *bool    // tool_necessity_legitimacy; nil before step 2
-	Score    *float64 // verify_result.score, QS; nil before step 3
-	// Environments are those of env_result, by the node's id; nil before step 4. A nil one
-	// could not be made.
-	Environments map[string]*Environment
+	Instance   synth.Instance
+	Legitimate *bool                      // tool_necessity_legitimacy; nil if nobody judged it
+	Quality    *Quality                   // verify_result; nil if nobody judged it
+	Metadata   map[string]json.RawMessage // _metadata without domain and language
+	Extra      map[string]json.RawMessage // keys of the row that are not ours, kept as they are
 }
 
-// An Environment is the tool of one sub-question, as env_result has it.
-type Environment struct {
-	Name        string
-	Description string
-	Parameters  json.RawMessage
-	Code        string // Python that defines a function of that name
-	Call        string // the statement that answers: f(a="x")
-	Output      string // what it printed
-	Merged      bool   // the tool is another's, too
+// A Quality is what the paper's third step found: Score is QS = ¼(DC+SA+SR+TC), in [0,1]
+// unless a file says otherwise.
+type Quality struct {
+	Score               float64
+	Dependency          Dimension // DC
+	Atomicity           Dimension // SA, "data_quality" in files
+	ForcedSerialization Dimension // SR
+	Completeness        Dimension // TC
+}
+
+// A Dimension is one of the four, with what its judge said.
+type Dimension struct {
+	Score float64         `json:"score"`
+	Extra json.RawMessage `json:"extra_info,omitempty"`
+}
+
+// TraceOptions adjusts ReadTraces. A nil *TraceOptions means the defaults.
+type TraceOptions struct {
+	// Relayer sets what follows from the dependencies (order, hop levels, parallel, scenario)
+	// instead of taking it as given, which Check then refuses where it is wrong.
+	Relayer bool
 }
 
 type traceRow struct {
-	UUID         json.RawMessage            `json:"uuid,omitempty"`
-	Scenario     string                     `json:"scenario_type"`
-	Question     string                     `json:"main_question"`
-	Answer       json.RawMessage            `json:"final_answer"`
-	Metadata     map[string]any             `json:"_metadata,omitempty"`
-	Nodes        []traceNode                `json:"decomposition_trace"`
-	Legal        *bool                      `json:"tool_necessity_legitimacy,omitempty"`
-	Verify       *traceVerify               `json:"verify_result,omitempty"`
-	Environments map[string]json.RawMessage `json:"env_result,omitempty"`
-}
-
-type traceVerify struct {
-	Score *float64 `json:"score"`
+	UUID       id                         `json:"uuid"`
+	Scenario   synth.Scenario             `json:"scenario_type"`
+	Question   string                     `json:"main_question"`
+	Answer     json.RawMessage            `json:"final_answer"`
+	Metadata   map[string]json.RawMessage `json:"_metadata"`
+	Nodes      []traceNode                `json:"decomposition_trace"`
+	Legitimate *flag                      `json:"tool_necessity_legitimacy,omitempty"`
+	Quality    *qualityRow                `json:"verify_result,omitempty"`
 }
 
 type traceNode struct {
-	UUID       json.RawMessage `json:"_uuid"`
-	Hop        int             `json:"hop_level"`
-	Question   string          `json:"sub_question"`
-	Parallel   bool            `json:"is_parallel"`
-	Dependency json.RawMessage `json:"dependency"`
-	Answer     json.RawMessage `json:"sub_answer"`
-	Necessity  *bool           `json:"tool_necessity,omitempty"`
-	Reason     string          `json:"reason,omitempty"`
+	ID        id              `json:"_uuid"`
+	Hop       count           `json:"hop_level"`
+	Question  string          `json:"sub_question"`
+	Parallel  flag            `json:"is_parallel"`
+	DependsOn ids             `json:"dependency"`
+	Answer    json.RawMessage `json:"sub_answer"`
+	Tool      *flag           `json:"tool_necessity,omitempty"`
+	Reason    string          `json:"reason,omitempty"`
 }
 
-// ReadTraces yields the rows of a decomposition_trace file (processed results of the
-// repository's steps 1 to 4). An error is a *LineError, and the next row follows it. What a
-// row says is not held to any rule: see synth.Instance.Check.
-func ReadTraces(r io.Reader) iter.Seq2[*Trace, error] { return read(r, parseTrace) }
+type qualityRow struct {
+	Score float64     `json:"score"`
+	Extra qualityInfo `json:"extra_info"`
+}
 
-func parseTrace(line []byte) (*Trace, error) {
-	var row traceRow
-	if err := json.Unmarshal(line, &row); err != nil {
-		return nil, err
-	}
-	if len(row.Nodes) == 0 || len(row.Nodes) > synth.MaxNodes {
-		return nil, fmt.Errorf("decomposition_trace has %d sub-questions; 1 to %d are read", len(row.Nodes), synth.MaxNodes)
-	}
-	in := &synth.Instance{Language: language(row.Metadata, row.Question), Domain: text(row.Metadata["domain"]), Scenario: synth.Scenario(row.Scenario),
-		Question: row.Question, Answer: orNull(row.Answer)}
-	for i := range row.Nodes {
-		n, err := row.Nodes[i].node()
-		if err != nil {
-			return nil, fmt.Errorf("sub-question %d: %w", i+1, err)
+type qualityInfo struct {
+	Dependency          Dimension `json:"dependency"`
+	Atomicity           Dimension `json:"data_quality"`
+	ForcedSerialization Dimension `json:"forced_serialization"`
+	Completeness        Dimension `json:"completeness"`
+}
+
+// ReadTraces reads decomposition_trace rows. Answers keep their JSON types. A sub-question
+// whose tool necessity nobody judged needs one. Row keys that are not the format's are kept
+// in Extra; keys of sub-questions that are not are left out. Whether an instance is right is
+// for its Check to say.
+func ReadTraces(file string, r io.Reader, opts *TraceOptions) iter.Seq2[*Trace, error] {
+	relayer := opts != nil && opts.Relayer
+	return read(file, r, func(data json.RawMessage) (*Trace, *RowError) {
+		t, why := readTrace(data)
+		if why == nil && relayer && !t.Instance.Layer() {
+			return nil, complain("mend the dependencies", "they are no DAG: an id comes twice, is missing, or waits for itself")
 		}
-		in.Nodes = append(in.Nodes, n)
+		return t, why
+	})
+}
+
+func readTrace(data json.RawMessage) (*Trace, *RowError) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(data, &all); err != nil {
+		return nil, complain("write one JSON object a line", "no JSON: %v", err)
 	}
-	if in.ID, _ = identity(row.UUID); in.ID == "" {
+	if _, ok := all["decomposition_trace"]; !ok {
+		return nil, noTrace(all)
+	}
+	var r traceRow
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, complain("mend the value", "%v", valueTrouble(err))
+	}
+	t := &Trace{Instance: r.instance(), Metadata: r.Metadata, Extra: all, Legitimate: (*bool)(r.Legitimate)}
+	if r.Quality != nil {
+		t.Quality = &Quality{r.Quality.Score, r.Quality.Extra.Dependency, r.Quality.Extra.Atomicity, r.Quality.Extra.ForcedSerialization, r.Quality.Extra.Completeness}
+	}
+	for _, key := range []string{"uuid", "scenario_type", "main_question", "final_answer", "_metadata", "decomposition_trace", "tool_necessity_legitimacy", "verify_result"} {
+		delete(t.Extra, key)
+	}
+	delete(t.Metadata, "domain")
+	delete(t.Metadata, "language")
+	return t, nil
+}
+
+// noTrace tells the raw output of the first step, which the paper's README takes for its
+// input, from what is none of these files.
+func noTrace(all map[string]json.RawMessage) *RowError {
+	if all["prompt"] != nil && all["response"] != nil {
+		return complain("use the file that ends in _processed.jsonl", "this is a model's raw output: decomposition_trace is missing")
+	}
+	return complain("use a file of decomposition_trace rows", "decomposition_trace is missing")
+}
+
+// valueTrouble names the key and not the Go type.
+func valueTrouble(err error) error {
+	if bad, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("%s is a %s, which it cannot be", bad.Field, bad.Value)
+	}
+	return err
+}
+
+func (r *traceRow) instance() synth.Instance {
+	in := synth.Instance{ID: string(r.UUID), Scenario: r.Scenario, Question: r.Question, Answer: compact(r.Answer)}
+	in.Domain = textOf(r.Metadata["domain"])
+	in.Language = languageOf(textOf(r.Metadata["language"]), r.Question)
+	for i := range r.Nodes {
+		in.Nodes = append(in.Nodes, r.Nodes[i].node())
+	}
+	if in.ID == "" {
 		in.ID = in.StableID()
 	}
-	t := &Trace{Instance: in, Legal: row.Legal}
-	if row.Verify != nil {
-		t.Score = row.Verify.Score
-	}
-	var err error
-	t.Environments, err = environments(row.Environments)
-	return t, err
+	return in
 }
 
-// language is what the metadata says, else Chinese if the question has Chinese characters.
-func language(meta map[string]any, question string) synth.Language {
-	if l := synth.Language(text(meta["language"])); l == synth.English || l == synth.Chinese {
-		return l
+func (n *traceNode) node() synth.Node {
+	node := synth.Node{ID: string(n.ID), Question: n.Question, Answer: compact(n.Answer), Hop: int(n.Hop), Parallel: bool(n.Parallel),
+		Tool: n.Tool == nil || bool(*n.Tool), Reason: n.Reason}
+	for _, p := range n.DependsOn {
+		node.DependsOn = append(node.DependsOn, string(p))
 	}
-	if strings.ContainsFunc(question, func(r rune) bool { return r >= 0x4e00 && r <= 0x9fff }) {
+	return node
+}
+
+func textOf(raw json.RawMessage) string {
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+// languageOf is what a file says, or else what the question is written in.
+func languageOf(said, question string) synth.Language {
+	switch strings.ToLower(said) {
+	case "zh", "zh-cn", "cn", "chinese", "中文":
+		return synth.Chinese
+	case "en", "english":
+		return synth.English
+	}
+	if strings.ContainsFunc(question, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
 		return synth.Chinese
 	}
 	return synth.English
 }
 
-func text(v any) string { s, _ := v.(string); return s }
-
-func orNull(raw json.RawMessage) json.RawMessage {
-	if raw == nil {
-		return json.RawMessage("null")
-	}
-	return raw
-}
-
-func (n *traceNode) node() (synth.Node, error) {
-	id, ok := identity(n.UUID)
-	if !ok {
-		return synth.Node{}, fmt.Errorf("_uuid %s is neither a number nor text", clip(string(n.UUID)))
-	}
-	parents, err := dependencies(n.Dependency)
-	if err != nil {
-		return synth.Node{}, err
-	}
-	return synth.Node{ID: id, Question: n.Question, Answer: orNull(n.Answer), DependsOn: parents, Hop: n.Hop, Parallel: n.Parallel,
-		Tool: n.Necessity == nil || *n.Necessity, Reason: n.Reason}, nil
-}
-
-// identity reads an id that is a whole number or text; "01" and 1 are two.
-func identity(raw json.RawMessage) (string, bool) {
-	var s string
-	if json.Unmarshal(raw, &s) == nil && len(raw) > 0 && raw[0] == '"' {
-		return strings.TrimSpace(s), strings.TrimSpace(s) != ""
-	}
-	var n int64
-	if len(raw) > 0 && json.Unmarshal(raw, &n) == nil && string(raw) != "null" {
-		return strconv.FormatInt(n, 10), true
-	}
-	return "", false
-}
-
-// dependencies reads null, [], 3, [1, "2"], "null", "None", "[1, 2]" and "1,2".
-func dependencies(raw json.RawMessage) ([]string, error) {
-	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || string(raw) == "null" {
-		return nil, nil
-	}
-	if id, ok := identity(raw); ok && raw[0] != '"' {
-		return []string{id}, nil
-	}
-	if raw[0] == '[' {
-		return idList(raw)
-	}
-	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return nil, fmt.Errorf("dependency %s is neither a list nor an id", clip(string(raw)))
-	}
-	switch s = strings.TrimSpace(s); {
-	case s == "" || strings.EqualFold(s, "null") || strings.EqualFold(s, "none"):
-		return nil, nil
-	case s[0] == '[':
-		return idList(json.RawMessage(s))
-	}
-	var ids []string
-	for part := range strings.SplitSeq(s, ",") {
-		if part = strings.TrimSpace(part); part != "" {
-			ids = append(ids, part)
-		}
-	}
-	return ids, nil
-}
-
-func idList(raw json.RawMessage) ([]string, error) {
-	var list []json.RawMessage
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return nil, fmt.Errorf("dependency %s: %w", clip(string(raw)), err)
-	}
-	var ids []string
-	for _, item := range list {
-		id, ok := identity(item)
-		if !ok {
-			return nil, fmt.Errorf("dependency %s has an item that is no id", clip(string(raw)))
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
-}
-
-type environmentRow struct {
-	Merged bool `json:"merge_flag"`
-	Result struct {
-		Data *struct {
-			Document struct {
-				Name        string          `json:"name"`
-				Description string          `json:"description"`
-				Parameters  json.RawMessage `json:"parameters"`
-			} `json:"tool_document"`
-			Call   string `json:"tool_call_statement"`
-			Code   string `json:"code"`
-			Output string `json:"tool_call_ans"`
-		} `json:"data"`
-	} `json:"env_synthesis_result"`
-}
-
-func environments(rows map[string]json.RawMessage) (map[string]*Environment, error) {
-	if rows == nil {
-		return nil, nil
-	}
-	all := map[string]*Environment{}
-	for id, raw := range rows {
-		var row *environmentRow
-		if err := json.Unmarshal(raw, &row); err != nil {
-			return nil, fmt.Errorf("env_result %s: %w", clip(id), err)
-		}
-		all[id] = nil
-		if row == nil || row.Result.Data == nil {
-			continue
-		}
-		d := row.Result.Data
-		all[id] = &Environment{d.Document.Name, d.Document.Description, d.Document.Parameters, d.Code, d.Call, d.Output, row.Merged}
-	}
-	return all, nil
-}
-
-// WriteTrace writes a row as the repository's steps read it: one line.
+// WriteTrace writes a row, one line. Ids that are whole numbers are written as numbers.
 func WriteTrace(w io.Writer, t *Trace) error {
-	in := t.Instance
-	uuid, err := encode(in.ID)
+	all := maps.Clone(t.Extra)
+	if all == nil {
+		all = map[string]json.RawMessage{}
+	}
+	known, err := canonical(t.row())
 	if err != nil {
+		return fmt.Errorf("instance %s: %w", t.Instance.ID, err)
+	}
+	if err := json.Unmarshal(known, &all); err != nil {
 		return err
 	}
-	row := traceRow{UUID: uuid, Scenario: string(in.Scenario), Question: in.Question, Answer: in.Answer, Legal: t.Legal,
-		Metadata: map[string]any{"domain": in.Domain, "language": in.Language}}
-	if t.Score != nil {
-		row.Verify = &traceVerify{t.Score}
-	}
-	for i := range in.Nodes {
-		n, err := traceOf(&in.Nodes[i])
-		if err != nil {
-			return err
-		}
-		row.Nodes = append(row.Nodes, n)
-	}
-	if t.Environments != nil {
-		return errors.New("environments are read, and not written: export arenas as RL rows")
-	}
-	line, err := encode(row)
+	line, err := canonical(all)
 	if err != nil {
-		return err
+		return fmt.Errorf("instance %s: %w", t.Instance.ID, err)
 	}
 	_, err = w.Write(append(line, '\n'))
 	return err
 }
 
-func traceOf(n *synth.Node) (traceNode, error) {
-	id := func(s string) json.RawMessage { // numbers as numbers: the repository counts
-		if v, err := strconv.ParseInt(s, 10, 64); err == nil && strconv.FormatInt(v, 10) == s {
-			return json.RawMessage(s)
-		}
-		b, _ := encode(s) // text always encodes
-		return b
+func (t *Trace) row() *traceRow {
+	in := &t.Instance
+	r := &traceRow{UUID: id(in.ID), Scenario: in.Scenario, Question: in.Question, Answer: in.Answer, Legitimate: (*flag)(t.Legitimate)}
+	r.Metadata = maps.Clone(t.Metadata)
+	if r.Metadata == nil {
+		r.Metadata = map[string]json.RawMessage{}
 	}
-	row := traceNode{UUID: id(n.ID), Hop: n.Hop, Question: n.Question, Parallel: n.Parallel, Answer: n.Answer, Necessity: &n.Tool, Reason: n.Reason}
-	if n.DependsOn == nil {
-		row.Dependency = json.RawMessage("null")
-		return row, nil
+	r.Metadata["language"] = quoted(string(in.Language))
+	if in.Domain != "" {
+		r.Metadata["domain"] = quoted(in.Domain)
 	}
-	var ids []json.RawMessage
+	for i := range in.Nodes {
+		r.Nodes = append(r.Nodes, nodeRow(&in.Nodes[i]))
+	}
+	if q := t.Quality; q != nil {
+		r.Quality = &qualityRow{q.Score, qualityInfo{q.Dependency, q.Atomicity, q.ForcedSerialization, q.Completeness}}
+	}
+	return r
+}
+
+func nodeRow(n *synth.Node) traceNode {
+	tool := flag(n.Tool)
+	row := traceNode{ID: id(n.ID), Hop: count(n.Hop), Question: n.Question, Parallel: flag(n.Parallel), Answer: n.Answer, Tool: &tool, Reason: n.Reason}
 	for _, p := range n.DependsOn {
-		ids = append(ids, id(p))
+		row.DependsOn = append(row.DependsOn, id(p))
 	}
-	var err error
-	row.Dependency, err = encode(ids)
-	return row, err
+	return row
+}
+
+func quoted(s string) json.RawMessage {
+	b, err := canonical(s)
+	if err != nil {
+		panic(err) // text is always JSON
+	}
+	return b
 }

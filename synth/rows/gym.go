@@ -1,0 +1,117 @@
+package rows
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/astra-arenas/astra"
+)
+
+// DefaultGymAgent is the agent_ref of rows that name no other.
+const DefaultGymAgent = "astra_simple_agent"
+
+// A GymRow is a task row of NeMo Gym.
+//
+// A harness posts whole rows to the agent's server and to the resources server, but shows a
+// model no more than ResponsesCreateParams: the first message and the documents of the tools,
+// which are what an agent sees of a task at any of our doors. Metadata, for the verifier, names
+// the arena by its digest and the task: sub-tasks, gold calls and answers stay in the arena,
+// and are nowhere in a row, so that nothing that logs or shows one can tell them.
+type GymRow struct {
+	ResponsesCreateParams GymParams `json:"responses_create_params"`
+	ID                    string    `json:"id"`
+	EnvironmentName       string    `json:"environment_name"` // the arena
+	Metadata              GymTask   `json:"verifier_metadata"`
+	AgentRef              GymAgent  `json:"agent_ref"`
+
+	Notes []string `json:"-"` // what was left out
+}
+
+// GymParams are what the model is asked.
+type GymParams struct {
+	Input             []GymMessage `json:"input"`
+	Tools             []GymTool    `json:"tools"`
+	ParallelToolCalls bool         `json:"parallel_tool_calls"` // false: sub-tasks may depend on each other
+}
+
+// A GymMessage is one message.
+type GymMessage struct {
+	Role    string `json:"role"`
+	Content string `json:"content"`
+}
+
+// A GymTool is a tool in the flat form of the Responses API. It is not strict: that would
+// make every optional argument a required one.
+type GymTool struct {
+	Type        string          `json:"type"`
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Parameters  json.RawMessage `json:"parameters"`
+	Strict      bool            `json:"strict"`
+}
+
+// A GymTask says which task is to be opened and judged.
+type GymTask struct {
+	Arena  string       `json:"arena"`
+	Digest astra.Digest `json:"digest"`
+	Task   string       `json:"task"`
+	Split  astra.Split  `json:"split"`
+}
+
+// A GymAgent names the server that plays.
+type GymAgent struct {
+	Type string `json:"type"`
+	Name string `json:"name"`
+}
+
+// GymOf writes a task as a NeMo Gym row. Of a task with several turns a row could tell the
+// first only, so it is refused; so are tools whose schemas only a runtime knows.
+func GymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) {
+	if len(t.Turns) != 1 {
+		return nil, fmt.Errorf("%d turns, and a row has one", len(t.Turns))
+	}
+	r := &GymRow{ID: a.Name + "/" + t.ID, EnvironmentName: a.Name, Metadata: GymTask{a.Name, a.Digest, t.ID, t.Split},
+		AgentRef: GymAgent{"responses_api_agents", DefaultGymAgent}}
+	if opts != nil && opts.Agent != "" {
+		r.AgentRef.Name = opts.Agent
+	}
+	r.ResponsesCreateParams.Input = []GymMessage{{"user", t.Turns[0].Prompt}}
+	for _, name := range a.InitialTools(t) {
+		if err := r.add(a.Tool(name)); err != nil {
+			return nil, err
+		}
+	}
+	for _, ref := range t.Distractors {
+		name, tool, _ := strings.Cut(ref, "/")
+		far := opts.arena(name)
+		if far == nil || far.Tool(tool) == nil {
+			r.Notes = append(r.Notes, "the distractor "+ref+" is left out: its arena is not there")
+			continue
+		}
+		if err := r.add(far.Tool(tool)); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *GymRow) add(t *astra.Tool) error {
+	if t.Derived {
+		return fmt.Errorf("the tool %s has no input schema but its signature; write input in arena.yaml", t.Name)
+	}
+	p := &r.ResponsesCreateParams
+	p.Tools = append(p.Tools, GymTool{Type: "function", Name: t.Name, Description: t.Description, Parameters: t.Input})
+	return nil
+}
+
+// WriteGym writes a row, one line.
+func WriteGym(w io.Writer, r *GymRow) error {
+	line, err := canonical(r)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(line, '\n'))
+	return err
+}
