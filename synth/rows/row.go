@@ -120,9 +120,8 @@ var errTooLong = errors.New("too long")
 
 // A lineReader reads lines of bounded length. A longer one is passed over and told.
 type lineReader struct {
-	r   *bufio.Reader
-	n   int // of the line that was read last
-	buf []byte
+	r *bufio.Reader
+	n int // of the line that was read last
 }
 
 // next is the next line without white space around it, which must not be kept: rows are.
