@@ -3,6 +3,7 @@ package rows
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
@@ -26,12 +27,17 @@ type pythonReader struct {
 	depth int
 }
 
+var errNotUTF8 = errors.New("it is not UTF-8")
+
 // ParseLiteral reads a literal of Python's, such as print shows of a value, as JSON. Members
 // of a dictionary come in sorted order; of those with one name the last stays, as in Python.
 func ParseLiteral(text string) (json.RawMessage, error) {
 	p := &pythonReader{s: text}
 	if len(text) > maxLiteral {
 		return nil, fmt.Errorf("%d bytes; a literal may have %d", len(text), maxLiteral)
+	}
+	if !utf8.ValidString(text) {
+		return nil, errNotUTF8
 	}
 	v, err := p.value()
 	if err == nil {
@@ -55,6 +61,9 @@ type Statement struct {
 func ParseStatement(text string) (*Statement, error) {
 	if len(text) > maxLiteral {
 		return nil, fmt.Errorf("%d bytes; a call statement may have %d", len(text), maxLiteral)
+	}
+	if !utf8.ValidString(text) {
+		return nil, errNotUTF8
 	}
 	p := &pythonReader{s: strings.TrimRight(text, " \t\r\n;")}
 	name, err := p.name()
