@@ -1,11 +1,8 @@
 package examples_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/gateway/certify"
 )
@@ -18,14 +15,7 @@ func TestArenasAreCertified(t *testing.T) {
 	}
 	for name, built := range runtimes {
 		t.Run(name, func(t *testing.T) {
-			if _, err := os.Stat(built); err != nil {
-				t.Skipf("%s is not there: make examples", built)
-			}
-			g := serveRuntimes(t)
-			b, err := astra.ReadBundle(filepath.Join("runtimes", name))
-			must(t, err)
-			a, err := g.AddArena(t.Context(), b)
-			must(t, err)
+			g, a := serveRuntime(t, name, built)
 			certified(t, g, a.Name)
 		})
 	}

@@ -37,19 +37,26 @@ func serveRuntimes(t *testing.T) *gateway.Gateway {
 	return g
 }
 
+// serveRuntime serves one of the arenas in other languages, if it was built.
+func serveRuntime(t *testing.T, name, built string) (*gateway.Gateway, *astra.Arena) {
+	t.Helper()
+	if _, err := os.Stat(built); err != nil {
+		t.Skipf("%s is not there: make examples", built)
+	}
+	g := serveRuntimes(t)
+	b, err := astra.ReadBundle(filepath.Join("runtimes", name))
+	must(t, err)
+	a, err := g.AddArena(t.Context(), b)
+	must(t, err)
+	return g, a
+}
+
 // TestRuntimes plays every task's gold calls in every language, forks each episode after
 // its first call, while it is open, plays both to the end, and replays both.
 func TestRuntimes(t *testing.T) {
 	for name, built := range runtimes {
 		t.Run(name, func(t *testing.T) {
-			if _, err := os.Stat(built); err != nil {
-				t.Skipf("%s is not there: make examples", built)
-			}
-			g := serveRuntimes(t)
-			b, err := astra.ReadBundle(filepath.Join("runtimes", name))
-			must(t, err)
-			a, err := g.AddArena(t.Context(), b)
-			must(t, err)
+			g, a := serveRuntime(t, name, built)
 			for i := range a.Tasks {
 				t.Run(a.Tasks[i].ID, func(t *testing.T) { playForked(t, g, a, &a.Tasks[i]) })
 			}

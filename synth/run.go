@@ -40,11 +40,6 @@ func Rejected[T any](reason, format string, args ...any) Result[T] {
 	return Result[T]{Verdict: Fail, Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Unjudged is a result that nobody could judge.
-func Unjudged[T any](reason, format string, args ...any) Result[T] {
-	return Result[T]{Verdict: Unknown, Reason: reason, Detail: fmt.Sprintf(format, args...)}
-}
-
 // A Ledger keeps the results of runs. It is safe for concurrent use.
 type Ledger interface {
 	// Note returns what is kept under a key, nil if nothing is.

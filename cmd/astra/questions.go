@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,8 +47,8 @@ func (a *app) synthQuestionsCommand() *cobra.Command {
 		Long: `Has a model decompose questions, judges the decompositions, and has a tool written for each
 sub-question, which is run in the sandbox until it answers. What comes out is certified.
 
-A FILE has JSON lines: {"question", "domain"}, {"domain", "knowledge_corpus"}, or a nested
-taxonomy whose leaves are {"description", "examples"}. With --tools, questions are asked
+A FILE has JSON lines, {"question", "domain"} or {"domain", "knowledge_corpus"}, or is a .json
+file with a nested taxonomy whose leaves are {"description", "examples"}. With --tools, questions are asked
 about the tools of an arena that there is already.
 
 The model is any that speaks OpenAI's chat protocol, or Anthropic's with --api anthropic. Its
@@ -61,7 +64,7 @@ and --replay asks for none that is not.`,
 	flags.StringVar(&f.runtime, "runtime", "javascript", "`RUNTIME` of the tools: javascript or python")
 	flags.StringVar(&f.language, "language", "en", "`LANGUAGE` to ask in: en or zh")
 	flags.StringSliceVar(&f.tools, "tools", nil, "`ARENA` whose tools questions are asked about (repeatable)")
-	flags.IntVar(&f.most, "limit", 0, "only the first N lines (default all)")
+	flags.IntVar(&f.most, "limit", 0, "only the first N of each file (default all)")
 	flags.Int64Var(&f.opts.Seed, "seed", 0, "`SEED` of all that is drawn")
 	flags.IntVar(&f.opts.Samples, "samples", 1, "instances of each line")
 	flags.IntVar(&f.opts.MinHops, "min-hops", 3, "sub-questions of an instance at least")
@@ -130,15 +133,36 @@ func (f *questionsFlags) sources(a *app, files []string) ([]questions.Source, er
 		all = append(all, questions.ToolsOf(arena, lang))
 	}
 	for _, path := range files {
-		n := 0
-		for s, err := range questions.FileSources(path, lang) {
-			if err != nil {
-				return nil, err
-			}
-			if n++; f.most == 0 || n <= f.most {
-				all = append(all, s)
-			}
+		found, err := readSources(path, lang)
+		if err != nil {
+			return nil, err
 		}
+		if f.most > 0 {
+			found = found[:min(f.most, len(found))]
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// readSources reads a taxonomy, which is a .json file, or JSON lines.
+func readSources(path string, lang synth.Language) (all []questions.Source, err error) {
+	if strings.EqualFold(filepath.Ext(path), ".json") {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		if all, err = questions.ReadTaxonomy(file, lang); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return all, nil
+	}
+	for s, err := range questions.FileSources(path, lang) {
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
 	}
 	return all, nil
 }

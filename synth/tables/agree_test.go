@@ -35,7 +35,7 @@ func ferries(t testing.TB) []*Table {
 func TestToolsAgree(t *testing.T) {
 	all := ferries(t)
 	a := newArena(0, all, 0, true)
-	inst := world(t, a)
+	inst := world(t, a, nil)
 	rng := rand.New(rand.NewPCG(1, 2))
 	fine := map[op]int{}
 	for _, tl := range a.tools {
@@ -77,7 +77,8 @@ func given(tl *tool, args object) (names []string) {
 	return names
 }
 
-func world(t testing.TB, a *arena) gateway.Instance {
+// world is an arena's world with that scenario, in the real sandbox.
+func world(t testing.TB, a *arena, scenario json.RawMessage) gateway.Instance {
 	t.Helper()
 	arena, err := a.load([]*astra.Task{{ID: "one", Turns: []astra.TaskTurn{{Prompt: "Ask."}}, Answer: &astra.Answer{Expected: json.RawMessage(`"x"`)}}}, nil)
 	if err != nil {
@@ -93,7 +94,7 @@ func world(t testing.TB, a *arena) gateway.Instance {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	inst, err := p.Start(t.Context(), gateway.World{Now: today})
+	inst, err := p.Start(t.Context(), gateway.World{Now: today, Scenario: scenario})
 	if err != nil {
 		t.Fatal(err)
 	}

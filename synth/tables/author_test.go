@@ -219,6 +219,6 @@ func TestAuthorOfReservedWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range au.plans {
-		world(t, au.arena(p))
+		world(t, au.arena(p), nil)
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/sandbox"
 )
 
 // A script is calls of a world, each with what it must return, or after "!" be refused with.
@@ -28,7 +27,7 @@ func script(t *testing.T, inst gateway.Instance, calls [][3]string) {
 
 // Optional arguments do what their documents say.
 func TestOptionalArguments(t *testing.T) {
-	script(t, world(t, newArena(0, ferries(t), 0, true)), [][3]string{
+	script(t, world(t, newArena(0, ferries(t), 0, true), nil), [][3]string{
 		{"find_port", `{"name":"aldersund"}`, `"code":"ALD"`},
 		{"find_port", `{"name":"Alder"}`, "!Check the spelling"},
 		{"find_port", `{"name":"Alder","match":"start"}`, `"code":"ALD"`},
@@ -37,7 +36,7 @@ func TestOptionalArguments(t *testing.T) {
 		{"list_ports", `{"limit":1}`, "!Say which are meant"},
 		{"get_port_depth_m", `{"code":"BRA","decimals":0}`, `"depth_m":10}`},
 		{"get_port_depth_m", `{"code":"BRA"}`, `"depth_m":10.3}`},
-		{"get_port_depth_m", `{"code":"XXX"}`, "!There is no port"},
+		{"get_port_depth_m", `{"code":"NONE"}`, "!There is no port"},
 		{"highest_depth_m_port", `{"region":"north coast","rank":99}`, "!Fewer fit"},
 		{"calculate_ratio", `{"a":1,"b":0}`, "!divided by 0"},
 		{"count_days", `{"from":"2026-02-30","to":"2026-03-01"}`, "!is no date"},
@@ -58,36 +57,14 @@ func TestDesk(t *testing.T) {
 			free = d.table.key(i)
 		}
 	}
-	start := func() gateway.Instance {
-		t.Helper()
-		arena, err := a.load([]*astra.Task{{ID: "one", Turns: []astra.TaskTurn{{Prompt: "Ask."}}, Answer: &astra.Answer{Expected: json.RawMessage(`"x"`)}}}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		rt, err := sandbox.NewJavaScript(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { rt.Close() })
-		p, err := rt.Load(t.Context(), arena)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { p.Close() })
-		inst, err := p.Start(t.Context(), gateway.World{Now: today, Scenario: json.RawMessage(encode(d.scenario(records)))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { inst.Close() })
-		return inst
-	}
+	start := func() gateway.Instance { return world(t, a, json.RawMessage(encode(d.scenario(records)))) }
 	port := func(r record) string { return d.table.key(r.row) }
 	create := encode(object{"port": free, "quantity": 3.0, "date": day(today, 40)})
 	inst := start()
 	script(t, inst, [][3]string{
 		{"find_booking", `{"port":"` + port(first) + `"}`, first.id},
 		{"find_booking", `{"port":"` + free + `"}`, "!There is no open booking"},
-		{"find_booking", `{"port":"XXX"}`, "!There is no port"},
+		{"find_booking", `{"port":"NONE"}`, "!There is no port"},
 		{"open_booking", encode(object{"port": port(first), "quantity": 3.0, "date": day(today, 40)}), "!There is an open booking"},
 		{"open_booking", encode(object{"port": free, "quantity": 3.0, "date": day(today, 1)}), "!notice of 3 days"},
 		{"open_booking", create, `"status":"open"`},
