@@ -1,7 +1,6 @@
 package synth
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -194,17 +193,15 @@ func work[In, Out any](ctx context.Context, r *Run, stage string, it Keyed[In], 
 	if err != nil {
 		return outcome[Out]{err: err}
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(made); err != nil {
+	b, err := JSON(made)
+	if err != nil {
 		return outcome[Out]{err: fmt.Errorf("item %s: %w", it.Key, err)}
 	}
-	if err := r.ledger.PutNote(ctx, key, b.Bytes()); err != nil {
+	if err := r.ledger.PutNote(ctx, key, b); err != nil {
 		return outcome[Out]{err: err}
 	}
 	// Read back, so that it is the same value for this process and for the next.
-	o.err = json.Unmarshal(b.Bytes(), &o.result)
+	o.err = json.Unmarshal(b, &o.result)
 	return o
 }
 

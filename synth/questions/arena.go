@@ -162,7 +162,7 @@ func refer(in *synth.Instance, environments []Environment, of map[string]int, e 
 		}
 		known = append(known, references("$"+strconv.Itoa(n)+".value"+strings.ReplaceAll(environmentOf(environments, p).At, "/", "."), answer)...)
 	}
-	return canonical(replaced(args, known))
+	return synth.JSON(replaced(args, known))
 }
 
 // A reference is a value of an earlier call, and how gold calls refer to it.
@@ -221,11 +221,11 @@ func sameValue(x, y any) bool {
 	if kindOf(x) != kindOf(y) {
 		return false
 	}
-	a, err := canonical(x)
+	a, err := synth.JSON(x)
 	if err != nil {
 		return false
 	}
-	b, err := canonical(y)
+	b, err := synth.JSON(y)
 	return err == nil && astra.Same(a, b, nil)
 }
 

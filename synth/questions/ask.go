@@ -100,7 +100,7 @@ func (a *Author) request(q question) (llm.Request, error) {
 	if err != nil {
 		return llm.Request{}, err
 	}
-	document, err := canonical(q.document)
+	document, err := synth.JSON(q.document)
 	if err != nil {
 		return llm.Request{}, fmt.Errorf("%s: %w", q.step, err)
 	}
@@ -118,17 +118,6 @@ func schemaOf(step string) string {
 		return "document"
 	}
 	return step
-}
-
-// canonical is JSON that says the same always: without HTML's escapes, keys as declared.
-func canonical(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSpace(b.Bytes()), nil
 }
 
 func compact(b []byte) []byte {

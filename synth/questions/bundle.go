@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/synth"
 )
 
 // An arenaDraft is all that an arena is written from. Tools are written the same way for a
@@ -62,7 +63,7 @@ func bundle(d *arenaDraft) (*astra.Bundle, error) {
 	if len(d.tasks) > 0 {
 		var lines bytes.Buffer
 		for _, t := range d.tasks {
-			line, err := canonical(t)
+			line, err := synth.JSON(t)
 			if err != nil {
 				return nil, err
 			}
@@ -139,7 +140,7 @@ func (d *arenaDraft) manifest() ([]byte, error) {
 		if line.value == nil || line.value == "" {
 			continue
 		}
-		text, err := canonical(line.value)
+		text, err := synth.JSON(line.value)
 		if err != nil {
 			return nil, err
 		}
@@ -152,7 +153,7 @@ func (d *arenaDraft) manifest() ([]byte, error) {
 		if len(t.Output) == 0 {
 			t.Output = json.RawMessage(`{}`)
 		}
-		text, err := canonical(t)
+		text, err := synth.JSON(t)
 		if err != nil {
 			return nil, err
 		}

@@ -221,7 +221,7 @@ func answered(in *synth.Instance, n *synth.Node, raw json.RawMessage) (json.RawM
 	if wrong != nil {
 		return nil, wrong
 	}
-	return canonical(args)
+	return synth.JSON(args)
 }
 
 // withTasks is an arena that there was, with more tasks.
@@ -238,7 +238,7 @@ func withTasks(base *astra.Arena, tasks []*astra.Task) (*astra.Bundle, error) {
 		}
 	}
 	for _, t := range tasks {
-		line, err := canonical(t)
+		line, err := synth.JSON(t)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/synth"
 )
 
 // told reports whether a text tells an answer, or a part of one: its words stand in it, by
@@ -129,7 +130,7 @@ func namesIn(v any, answer json.RawMessage) bool {
 	case map[string]any:
 		for _, k := range sortedKeys(v) {
 			if k == "enum" || k == "default" || k == "const" || k == "example" || k == "examples" {
-				if b, err := canonical(v[k]); err == nil && !common(answer) && astra.AnyLeaf(answer, b, nil) {
+				if b, err := synth.JSON(v[k]); err == nil && !common(answer) && astra.AnyLeaf(answer, b, nil) {
 					return true
 				}
 			}

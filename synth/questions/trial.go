@@ -10,6 +10,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/synth"
 )
 
 // documented is a document as an arena's tool.
@@ -203,7 +204,7 @@ func (t *trial) with(key string, value any) (json.RawMessage, error) {
 	if args[key] = value; value == nil {
 		delete(args, key)
 	}
-	return canonical(args)
+	return synth.JSON(args)
 }
 
 // others wants the calls that the code's author names to tell other answers.
@@ -266,7 +267,7 @@ func (t *trial) everythingWrong(ctx context.Context, args map[string]any) (*fail
 			args[key] = m[0]
 		}
 	}
-	wrong, err := canonical(args)
+	wrong, err := synth.JSON(args)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/synth"
 )
 
 // A draft is what an arena of Python sources is written from.
@@ -64,7 +65,7 @@ func (d *draft) bundle() (*astra.Bundle, error) {
 func taskLines(tasks []*astra.Task) ([]byte, error) {
 	var b bytes.Buffer
 	for _, t := range tasks {
-		line, err := canonical(t)
+		line, err := synth.JSON(t)
 		if err != nil {
 			return nil, err
 		}
@@ -142,7 +143,7 @@ func (d *draft) code() []astra.File {
 func (d *draft) manifest() ([]byte, error) {
 	var b bytes.Buffer
 	write := func(prefix string, v any) error {
-		text, err := canonical(v)
+		text, err := synth.JSON(v)
 		fmt.Fprintf(&b, "%s%s\n", prefix, escaped(text))
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 // statements; a text argument that is all that a parent printed is taken from its call.
 func (e *Environments) Arena() (*astra.Bundle, error) {
 	in := &e.Instance
-	content, err := canonical(struct {
+	content, err := synth.JSON(struct {
 		Instance *synth.Instance
 		Calls    []ToolCall
 		Tools    []Tool
@@ -123,7 +123,7 @@ func (e *Environments) refer(c *ToolCall, by map[string]int) (json.RawMessage, e
 			told[parent.Printed] = "$" + strconv.Itoa(by[p]) + ".value"
 		}
 	}
-	return canonical(referred(args, told))
+	return synth.JSON(referred(args, told))
 }
 
 func referred(v any, told map[string]string) any {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/synth"
 )
 
 // DefaultGymAgent is the agent_ref of rows that name no other.
@@ -108,7 +109,7 @@ func (r *GymRow) add(t *astra.Tool) error {
 
 // WriteGym writes a row, one line.
 func WriteGym(w io.Writer, r *GymRow) error {
-	line, err := canonical(r)
+	line, err := synth.JSON(r)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/astra-arenas/astra/synth"
 )
 
 // What a literal of Python's may hold.
@@ -46,7 +48,7 @@ func ParseLiteral(text string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return canonical(v)
+	return synth.JSON(v)
 }
 
 // A Statement is a call statement, f(a="x", b=2).
@@ -103,7 +105,7 @@ func (s *Statement) Arguments(parameters []string) (json.RawMessage, error) {
 	for k, v := range s.Named {
 		all[k] = v
 	}
-	return canonical(all)
+	return synth.JSON(all)
 }
 
 func (p *pythonReader) arguments(s *Statement) error {
@@ -132,7 +134,7 @@ func (p *pythonReader) argument(s *Statement) error {
 	if err != nil {
 		return err
 	}
-	raw, err := canonical(v)
+	raw, err := synth.JSON(v)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/synth"
 )
 
 // An RLRow is an ASTRA-RL row (ASTRA §8.9): one prompt, tools with their code, and the
@@ -301,7 +302,7 @@ func (r *RLRow) line() ([]byte, error) {
 	for _, a := range r.Answers {
 		qa.add(a.Tool, a.Gold)
 	}
-	list, err := canonical(schema)
+	list, err := synth.JSON(schema)
 	if err != nil {
 		return nil, err
 	}
@@ -320,7 +321,7 @@ type object struct {
 }
 
 func (o *object) add(key string, v any) {
-	text, err := canonical(v)
+	text, err := synth.JSON(v)
 	if err != nil && o.err == nil {
 		o.err = err
 	}

@@ -185,14 +185,14 @@ func WriteTrace(w io.Writer, t *Trace) error {
 	if all == nil {
 		all = map[string]json.RawMessage{}
 	}
-	known, err := canonical(t.row())
+	known, err := synth.JSON(t.row())
 	if err != nil {
 		return fmt.Errorf("instance %s: %w", t.Instance.ID, err)
 	}
 	if err := json.Unmarshal(known, &all); err != nil {
 		return err
 	}
-	line, err := canonical(all)
+	line, err := synth.JSON(all)
 	if err != nil {
 		return fmt.Errorf("instance %s: %w", t.Instance.ID, err)
 	}
@@ -230,7 +230,7 @@ func nodeRow(n *synth.Node) traceNode {
 }
 
 func quoted(s string) json.RawMessage {
-	b, err := canonical(s)
+	b, err := synth.JSON(s)
 	if err != nil {
 		panic(err) // text is always JSON
 	}

@@ -93,13 +93,11 @@ func argsOf(n *node) object {
 }
 
 func encode(v any) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	b, err := synth.JSON(v)
+	if err != nil {
 		panic(err) // values of our own
 	}
-	return strings.TrimSpace(b.String())
+	return string(b)
 }
 
 func parentsOf(args []argument) []int {
