@@ -171,6 +171,7 @@ type chatMessage struct {
 type chatCall struct {
 	id, tool string
 	args     string // canonical; "" if they are no JSON
+	text     string // as JSON text, as it was written
 }
 
 func resultsOf(after []chatMessage) []chatMessage {
@@ -240,9 +241,21 @@ func readCalls(raw json.RawMessage) (calls []chatCall, problem string) {
 			return nil, "each of tool_calls needs an id of its own and a function {name, arguments}"
 		}
 		seen[id] = true
-		calls = append(calls, chatCall{id: id, tool: stringOf(f["name"]), args: callArguments(f["arguments"])})
+		calls = append(calls, chatCall{id: id, tool: stringOf(f["name"]), args: callArguments(f["arguments"]), text: argumentText(f["arguments"])})
 	}
 	return calls, ""
+}
+
+// argumentText is arguments as JSON text, as they were written.
+func argumentText(raw json.RawMessage) string {
+	if len(raw) > 0 && raw[0] == '"' {
+		return stringOf(raw)
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, raw) != nil {
+		return string(raw)
+	}
+	return b.String()
 }
 
 // callArguments reads arguments as JSON text, which is OpenAI's form, or as an object,

@@ -10,28 +10,35 @@ import (
 // A Trajectory is an episode as a trainer reads it, in OpenAI's chat format: one row of
 // an SFT file. Arguments of tool calls are JSON text, as that format has them.
 type Trajectory struct {
-	Messages json.RawMessage `json:"messages"` // a list; the harness's own bytes unless Rebuilt
+	Messages json.RawMessage `json:"messages"` // a list; the harness's own bytes unless Rebuilt; Chat reads it
 	Tools    []ChatTool      `json:"tools"`
 	Metadata TrajectoryOf    `json:"metadata"`
 }
 
 // TrajectoryOf says which episode a trajectory was, and how it was made.
 type TrajectoryOf struct {
-	Episode EpisodeID `json:"episode"`
-	Arena   string    `json:"arena"`
-	Digest  Digest    `json:"digest"`
-	Task    string    `json:"task,omitempty"`
-	Seed    int64     `json:"seed"`
-	Policy  string    `json:"policy,omitempty"`
-	Reward  *float64  `json:"reward,omitempty"`  // nil unless scored
-	Prefix  int       `json:"prefix,omitempty"`  // steps that a fork inherited: context, not its own doing
-	Rebuilt bool      `json:"rebuilt,omitempty"` // made of the log: no harness gave its messages
+	ID       string             `json:"id,omitempty"`      // a name that does not change when it is made again; the episode's own otherwise
+	Episode  EpisodeID          `json:"episode,omitempty"` // "" if it was imported, or is made again by whoever runs the same synthesis
+	Arena    string             `json:"arena"`
+	Digest   Digest             `json:"digest,omitempty"`
+	Others   []string           `json:"others,omitempty"` // other arenas whose tools were in view
+	Task     string             `json:"task,omitempty"`
+	Kind     string             `json:"kind,omitempty"` // of task: what its author asked for
+	Domain   string             `json:"domain,omitempty"`
+	Language string             `json:"language,omitempty"` // en or zh
+	Seed     int64              `json:"seed"`
+	Policy   string             `json:"policy,omitempty"`
+	Reward   *float64           `json:"reward,omitempty"`  // nil unless scored
+	Scores   map[string]float64 `json:"scores,omitempty"`  // ASTRA's seven (§3.3) and their mean, in [0, 1]
+	Prefix   int                `json:"prefix,omitempty"`  // steps that a fork inherited: context, not its own doing
+	Rebuilt  bool               `json:"rebuilt,omitempty"` // made of the log: no harness gave its messages
 }
 
-// A ChatMessage is one message of a rebuilt trajectory.
+// A ChatMessage is one message of a trajectory.
 type ChatMessage struct {
-	Role       string         `json:"role"`
+	Role       string         `json:"role"`    // system, user, assistant or tool
 	Content    string         `json:"content"` // "" beside tool calls: some chat templates trip over null
+	Reasoning  string         `json:"reasoning_content,omitempty"`
 	ToolCalls  []ChatToolCall `json:"tool_calls,omitempty"`
 	ToolCallID string         `json:"tool_call_id,omitempty"`
 }
@@ -82,6 +89,72 @@ func NewTrajectory(ep *Episode, tools []PublicTool) (*Trajectory, error) {
 	t.Metadata.Rebuilt = true
 	t.Messages, err = plainJSON(messages)
 	return t, err
+}
+
+// Chat reads the messages: text parts put together, developer as system, arguments as JSON
+// text. What is no chat, or has calls without answers or ids of their own, is a
+// *Disagreement.
+func (t *Trajectory) Chat() ([]ChatMessage, error) {
+	list, err := readChat(t.Messages)
+	if err != nil {
+		return nil, err
+	}
+	var raw []map[string]json.RawMessage
+	if err := json.Unmarshal(t.Messages, &raw); err != nil {
+		return nil, err
+	}
+	chat := make([]ChatMessage, len(list))
+	for i := range list {
+		m := &chat[i]
+		m.Role, m.ToolCallID, m.Reasoning = list[i].role, list[i].answers, stringOf(raw[i]["reasoning_content"])
+		if m.Role == "developer" {
+			m.Role = "system"
+		}
+		text, ok := contentText(orNull(raw[i]["content"]))
+		if !ok {
+			return nil, &Disagreement{i, "the content must be text, or a list of text parts"}
+		}
+		m.Content = text + stringOf(raw[i]["refusal"])
+		if m.ToolCalls, err = chatCalls(i, list[i].calls, list[i+1:]); err != nil {
+			return nil, err
+		}
+	}
+	return chat, everyAnswerAsked(list)
+}
+
+func orNull(raw json.RawMessage) json.RawMessage {
+	if len(raw) == 0 {
+		return json.RawMessage("null")
+	}
+	return raw
+}
+
+// chatCalls are the calls of one message, each of which must be answered after it.
+func chatCalls(at int, calls []chatCall, after []chatMessage) ([]ChatToolCall, error) {
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	if _, err := pair(at, calls, resultsOf(after)); err != nil {
+		return nil, err
+	}
+	var all []ChatToolCall
+	for _, c := range calls {
+		all = append(all, ChatToolCall{ID: c.id, Type: "function", Function: ChatFunction{Name: c.tool, Arguments: c.text}})
+	}
+	return all, nil
+}
+
+// everyAnswerAsked refuses tool messages that follow no call.
+func everyAnswerAsked(list []chatMessage) error {
+	calls := false
+	for i, m := range list {
+		if m.role != "tool" {
+			calls = len(m.calls) > 0
+		} else if !calls {
+			return &Disagreement{i, "a tool message that answers no call of the assistant message before it"}
+		}
+	}
+	return nil
 }
 
 // plainJSON leaves <, > and & as they are: the text is for models, not for HTML.

@@ -3,6 +3,7 @@ package astra_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -206,4 +207,47 @@ func FuzzAgree(f *testing.F) {
 			t.Errorf("%v is no ErrDisagrees", err)
 		}
 	})
+}
+
+func TestChat(t *testing.T) {
+	tr := astra.Trajectory{Messages: json.RawMessage(`[
+		{"role":"developer","content":"Be brief."},
+		{"role":"user","content":[{"type":"text","text":"Where "},{"type":"text","text":"is it?"}]},
+		{"role":"assistant","content":null,"reasoning_content":"look","tool_calls":[
+			{"id":"a","type":"function","function":{"name":"find","arguments":{"name": "M8"}}},
+			{"id":"b","type":"function","function":{"name":"find","arguments":"{\"name\": 1e0}"}}]},
+		{"role":"tool","tool_call_id":"b","content":"none"},
+		{"role":"tool","tool_call_id":"a","content":"W3"},
+		{"role":"assistant","content":"W3","refusal":null}]`)}
+	chat, err := tr.Chat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := func(id, args string) astra.ChatToolCall {
+		return astra.ChatToolCall{ID: id, Type: "function", Function: astra.ChatFunction{Name: "find", Arguments: args}}
+	}
+	want := []astra.ChatMessage{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "Where is it?"},
+		{Role: "assistant", Reasoning: "look", ToolCalls: []astra.ChatToolCall{call("a", `{"name":"M8"}`), call("b", `{"name": 1e0}`)}},
+		{Role: "tool", Content: "none", ToolCallID: "b"}, {Role: "tool", Content: "W3", ToolCallID: "a"}, {Role: "assistant", Content: "W3"}}
+	if !reflect.DeepEqual(chat, want) {
+		t.Errorf("chat = %+v\nwant %+v", chat, want)
+	}
+}
+
+func TestChatRefuses(t *testing.T) {
+	call := `{"role":"assistant","content":"","tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{}"}}]}`
+	for name, messages := range map[string]string{
+		"no list":           `{}`,
+		"unknown role":      `[{"role":"function","content":""}]`,
+		"call not answered": `[` + call + `]`,
+		"answer not asked":  `[{"role":"user","content":"hi"},{"role":"tool","tool_call_id":"a","content":"x"}]`,
+		"answered later":    `[` + call + `,{"role":"user","content":"hi"},{"role":"tool","tool_call_id":"a","content":"x"}]`,
+		"picture":           `[{"role":"user","content":[{"type":"image_url"}]}]`,
+		"number":            `[{"role":"user","content":7}]`,
+	} {
+		tr := astra.Trajectory{Messages: json.RawMessage(messages)}
+		if _, err := tr.Chat(); !errors.Is(err, astra.ErrDisagrees) {
+			t.Errorf("%s: error = %v, want a Disagreement", name, err)
+		}
+	}
 }
