@@ -28,13 +28,14 @@ var rooms = map[string][]string{
 	"agent":               {"", "gateway"},
 	"synth":               {""},
 	"synth/tables":        {"", "synth"},
-	"synth/questions":     {"", "gateway", "llm", "synth"}, // asks models, and tries code in a runtime
+	"synth/ask":           {"", "llm", "synth"},
+	"synth/questions":     {"", "gateway", "llm", "synth", "synth/ask"}, // asks models, and tries code in a runtime
 	"synth/rows":          {"", "synth"},
 	"synth/distractors":   {"", "synth"},
 	"trainer":             {"", "gateway"},
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
-		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
+		"agent", "synth", "synth/ask", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.

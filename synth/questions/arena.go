@@ -10,11 +10,12 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // finish writes an instance's arena, plays it and has it certified (step f).
 func (a *Author) finish(ctx context.Context, run string, d Draft) (synth.Result[Draft], error) {
-	d.Spent = Spent{}
+	d.Spent = ask.Spent{}
 	for _, e := range d.Environments {
 		if told(d.Instance.Question, json.RawMessage(strconv.Quote(e.Tool.Name))) {
 			return spoiled(d, "prompt names a tool", "the main question names %s", e.Tool.Name), nil
@@ -83,7 +84,7 @@ func (a *Author) bundleOf(run string, drafts []Draft) (*astra.Bundle, *failed) {
 		}
 		return b, nil
 	}
-	ad.provenance = map[string]any{"author": "astra synth questions", "model": a.model.Name(), "run": run, "instances": ids}
+	ad.provenance = map[string]any{"author": "astra synth questions", "model": a.asker.Model.Name(), "run": run, "instances": ids}
 	b, err := bundle(ad)
 	if err != nil {
 		return nil, fault("does not load", "%v", err)
@@ -95,7 +96,7 @@ func titleOf(in *synth.Instance) string {
 	if in.Domain == "" {
 		return "Questions"
 	}
-	return clip(in.Domain, 150)
+	return ask.Clip(in.Domain, 150)
 }
 
 // taskOf is an instance as a task. Its gold calls are those of its tools, in the order of
@@ -248,7 +249,7 @@ func (l *lab) playGold(ctx context.Context, t *astra.Task) (*failed, error) {
 			return nil, err
 		}
 		if !r.OK() {
-			return fault("gold does not play", "the call %s %s fails: %s", c.Tool, clip(string(args), 300), clip(r.Error, 500)), nil
+			return fault("gold does not play", "the call %s %s fails: %s", c.Tool, ask.Clip(string(args), 300), ask.Clip(r.Error, 500)), nil
 		}
 		values = append(values, r.Value)
 	}
@@ -294,5 +295,5 @@ func (a *Author) certified(ctx context.Context, b *astra.Bundle) (*failed, error
 	if len(reasons) > 0 {
 		check, _, _ = strings.Cut(reasons[0], ":")
 	}
-	return fault("certificate: "+clip(check, 60), "%s", strings.Join(reasons, "; ")), nil
+	return fault("certificate: "+ask.Clip(check, 60), "%s", strings.Join(reasons, "; ")), nil
 }

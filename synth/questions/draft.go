@@ -8,6 +8,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // A Draft is an instance on its way to an arena.
@@ -17,8 +18,11 @@ type Draft struct {
 	Arena        astra.Digest   `json:"arena,omitempty"` // whose tools it uses, if these were there before
 	Quality      *Quality       `json:"quality,omitempty"`
 	Environments []Environment  `json:"environments,omitempty"` // in the order of the nodes that need a tool
-	Spent        Spent          `json:"spent"`                  // by the stage that made this
+	Spent        ask.Spent      `json:"spent"`                  // by the stage that made this
 }
+
+// Cost is what the stage that made it took.
+func (d Draft) Cost() ask.Spent { return d.Spent }
 
 // An order asks for one instance of a source.
 type order struct {
@@ -64,9 +68,9 @@ func (a *Author) propose(ctx context.Context, o order) (synth.Result[Draft], err
 		return a.proposeCalls(ctx, o)
 	}
 	d := Draft{Source: o.source.key()}
-	q := question{step: "instance", language: o.source.Language, place: []any{d.Source, o.sample},
-		document: instanceDocument{Step: "instance", Source: o.source, Hops: hops{a.opts.MinHops, a.opts.MaxHops}, Sample: o.sample + 1}}
-	_, missed, err := ask(ctx, a, &d.Spent, q, func(p *proposal) error {
+	q := ask.Question{Step: "instance", Language: o.source.Language, Place: []any{d.Source, o.sample},
+		Document: instanceDocument{Step: "instance", Source: o.source, Hops: hops{a.opts.MinHops, a.opts.MaxHops}, Sample: o.sample + 1}}
+	_, missed, err := askModel(ctx, a, &d.Spent, q, func(p *proposal) error {
 		in, err := p.instance(&o.source)
 		if err == nil {
 			err = a.checkInstance(in, &o.source)
@@ -80,14 +84,14 @@ func (a *Author) propose(ctx context.Context, o order) (synth.Result[Draft], err
 }
 
 // settle makes a result of what asking came to.
-func settle(d Draft, missed *miss, err error) (synth.Result[Draft], error) {
+func settle(d Draft, missed *ask.Miss, err error) (synth.Result[Draft], error) {
 	if err != nil {
 		return synth.Result[Draft]{}, err
 	}
 	if missed == nil {
 		return synth.Passed(d), nil
 	}
-	return missed.failed().result(d), nil
+	return failing(missed).result(d), nil
 }
 
 func (p *proposal) instance(s *Source) (*synth.Instance, error) {
@@ -97,7 +101,7 @@ func (p *proposal) instance(s *Source) (*synth.Instance, error) {
 	}
 	for _, n := range p.Nodes {
 		if !nodeID.MatchString(n.ID) {
-			return nil, misread("ids", "the id %.40q: use letters and digits, at most 16", n.ID)
+			return nil, ask.Misread("ids", "the id %.40q: use letters and digits, at most 16", n.ID)
 		}
 		in.Nodes = append(in.Nodes, synth.Node{ID: n.ID, Question: strings.TrimSpace(n.Question), Answer: n.Answer, DependsOn: n.DependsOn, Hop: n.Hop, Parallel: n.Parallel, Tool: true})
 	}
@@ -108,18 +112,18 @@ func (p *proposal) instance(s *Source) (*synth.Instance, error) {
 // before children.
 func (a *Author) checkInstance(in *synth.Instance, s *Source) error {
 	if bad := in.Check(); len(bad) > 0 {
-		return misread(bad[0].Rule, "%s", complaints(bad))
+		return ask.Misread(bad[0].Rule, "%s", complaints(bad))
 	}
 	in.Layer()
 	if n := in.Hops(); n < a.opts.MinHops || n > a.opts.MaxHops {
-		return misread("hops", "there are %d sub-questions: %d to %d are asked for", n, a.opts.MinHops, a.opts.MaxHops)
+		return ask.Misread("hops", "there are %d sub-questions: %d to %d are asked for", n, a.opts.MinHops, a.opts.MaxHops)
 	}
 	if err := checkLanguage(in); err != nil {
 		return err
 	}
 	for i := range in.Nodes {
 		if told(in.Question, in.Nodes[i].Answer) {
-			return misread("leak", "the main question tells the answer of sub-question %s", in.Nodes[i].ID)
+			return ask.Misread("leak", "the main question tells the answer of sub-question %s", in.Nodes[i].ID)
 		}
 	}
 	in.ID = in.StableID()
@@ -142,7 +146,7 @@ func checkLanguage(in *synth.Instance) error {
 	}
 	for _, t := range texts {
 		if hasHan(t) != (in.Language == synth.Chinese) {
-			return misread("language", "%.80q is not in the language %s", t, in.Language)
+			return ask.Misread("language", "%.80q is not in the language %s", t, in.Language)
 		}
 	}
 	return nil
@@ -170,12 +174,12 @@ func each(in *synth.Instance, ids []string) error {
 	seen := map[string]bool{}
 	for _, id := range ids {
 		if in.Node(id) == nil || seen[id] {
-			return misread(noVerdict, "the sub-question %.40q does not exist or comes twice", id)
+			return ask.Misread(ask.NoVerdict, "the sub-question %.40q does not exist or comes twice", id)
 		}
 		seen[id] = true
 	}
 	if len(seen) != len(in.Nodes) {
-		return misread(noVerdict, "there are %d sub-questions, and remarks on %d", len(in.Nodes), len(seen))
+		return ask.Misread(ask.NoVerdict, "there are %d sub-questions, and remarks on %d", len(in.Nodes), len(seen))
 	}
 	return nil
 }
@@ -188,9 +192,9 @@ type instanceAsked struct {
 	Nodes    []shownNode     `json:"sub_questions"`
 }
 
-func about(step string, d *Draft) question {
+func about(step string, d *Draft) ask.Question {
 	in := &d.Instance
-	return question{step: step, language: in.Language, place: []any{in.ID}, document: instanceAsked{step, in.Question, in.Answer, showNodes(in)}}
+	return ask.Question{Step: step, Language: in.Language, Place: []any{in.ID}, Document: instanceAsked{step, in.Question, in.Answer, showNodes(in)}}
 }
 
 // A needs is the reply on tool necessity.
@@ -205,15 +209,15 @@ type needs struct {
 
 // necessity asks which sub-questions need a tool (step b). Only leaves may do without.
 func (a *Author) necessity(ctx context.Context, d Draft) (synth.Result[Draft], error) {
-	d.Spent = Spent{}
+	d.Spent = ask.Spent{}
 	if madeOfCalls(&d) { // each has its tool
 		return synth.Passed(d), nil
 	}
-	reply, missed, err := ask(ctx, a, &d.Spent, about("necessity", &d), func(n *needs) error {
+	reply, missed, err := askModel(ctx, a, &d.Spent, about("necessity", &d), func(n *needs) error {
 		var ids []string
 		for _, r := range n.Nodes {
 			if ids = append(ids, r.ID); r.Tool == nil {
-				return misread(noJSON, "sub-question %.40q: say true or false", r.ID)
+				return ask.Misread(ask.NoJSON, "sub-question %.40q: say true or false", r.ID)
 			}
 		}
 		return each(&d.Instance, ids)
@@ -223,7 +227,7 @@ func (a *Author) necessity(ctx context.Context, d Draft) (synth.Result[Draft], e
 	}
 	for _, r := range reply.Nodes {
 		n := d.Instance.Node(r.ID)
-		n.Tool, n.Reason = *r.Tool, clip(r.Reason, 500)
+		n.Tool, n.Reason = *r.Tool, ask.Clip(r.Reason, 500)
 	}
 	if bad := d.Instance.Check(); len(bad) > 0 {
 		r := synth.Rejected[Draft]("necessity: "+bad[0].Rule, "%s", complaints(bad))
@@ -235,7 +239,7 @@ func (a *Author) necessity(ctx context.Context, d Draft) (synth.Result[Draft], e
 
 // spoiled is a failed result that still tells what it cost.
 func spoiled(d Draft, reason, format string, args ...any) synth.Result[Draft] {
-	r := synth.Rejected[Draft](reason, "%s", clip(fmt.Sprintf(format, args...), 2000))
+	r := synth.Rejected[Draft](reason, "%s", ask.Clip(fmt.Sprintf(format, args...), 2000))
 	r.Value.Spent = d.Spent
 	return r
 }

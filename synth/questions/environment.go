@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 var (
@@ -52,7 +53,7 @@ type builder struct {
 
 // build makes a tool for each sub-question that needs one (step d), parents first.
 func (a *Author) build(ctx context.Context, d Draft) (synth.Result[Draft], error) {
-	d.Spent = Spent{}
+	d.Spent = ask.Spent{}
 	if madeOfCalls(&d) {
 		return synth.Passed(d), nil
 	}
@@ -92,10 +93,16 @@ func (f *failed) result(d Draft) synth.Result[Draft] {
 }
 
 func fault(reason, format string, args ...any) *failed {
-	return &failed{reason: reason, text: clip(fmt.Sprintf(format, args...), 2000)}
+	return &failed{reason: reason, text: ask.Clip(fmt.Sprintf(format, args...), 2000)}
 }
 
-func (m *miss) failed() *failed { return &failed{m.reason, m.detail, !m.understood} }
+// failing is a failure for want of an answer; nil if there was one.
+func failing(m *ask.Miss) *failed {
+	if m == nil {
+		return nil
+	}
+	return &failed{m.Reason, m.Detail, !m.Understood}
+}
 
 // environment goes from the question to a tool that answers it. What went wrong is told to
 // the next attempt; two that end alike are enough.
@@ -130,11 +137,11 @@ func (b *builder) attempt(ctx context.Context, n *synth.Node, try int, last *fai
 }
 
 // question is one that counts against the instance's budget.
-func (b *builder) question(n *synth.Node, step string, document any, place ...any) (question, *failed) {
+func (b *builder) question(n *synth.Node, step string, document any, place ...any) (ask.Question, *failed) {
 	if b.draft.Spent.Calls >= b.opts.Calls {
-		return question{}, fault("budget", "%d calls of the model are used up", b.opts.Calls)
+		return ask.Question{}, fault("budget", "%d calls of the model are used up", b.opts.Calls)
 	}
-	return question{step: step, language: b.draft.Instance.Language, place: append([]any{b.draft.Instance.ID, n.ID}, place...), document: document}, nil
+	return ask.Question{Step: step, Language: b.draft.Instance.Language, Place: append([]any{b.draft.Instance.ID, n.ID}, place...), Document: document}, nil
 }
 
 type documentAsked struct {
@@ -176,24 +183,17 @@ func (b *builder) document(ctx context.Context, n *synth.Node, e *Environment, s
 	if f != nil {
 		return f, nil
 	}
-	reply, missed, err := ask(ctx, b.Author, &b.draft.Spent, q, func(r *documentReply) error {
+	reply, missed, err := askModel(ctx, b.Author, &b.draft.Spent, q, func(r *documentReply) error {
 		if step == "scaling" && r.Tool.Name != e.Tool.Name {
-			return misread("document", "the tool's name is %s: keep it", e.Tool.Name)
+			return ask.Misread("document", "the tool's name is %s: keep it", e.Tool.Name)
 		}
 		return b.checkDocument(r)
 	})
 	if missed != nil || err != nil {
-		return missed.orNil(), err
+		return failing(missed), err
 	}
 	e.Tool, e.At = reply.Tool, reply.At
 	return nil, nil
-}
-
-func (m *miss) orNil() *failed {
-	if m == nil {
-		return nil
-	}
-	return m.failed()
 }
 
 func (f *failed) String() string {
@@ -214,18 +214,18 @@ func typeOf(answer json.RawMessage) string {
 // checkDocument holds a document to what an arena's tool must be, and to telling nothing.
 func (b *builder) checkDocument(r *documentReply) error {
 	if _, err := documented(&r.Tool); err != nil {
-		return misread("document", "%v", err)
+		return ask.Misread("document", "%v", err)
 	}
 	if len(required(r.Tool.Input)) == 0 {
-		return misread("document", "the tool needs a required parameter: what it tells must depend on what it is asked")
+		return ask.Misread("document", "the tool needs a required parameter: what it tells must depend on what it is asked")
 	}
 	if !plainPointer.MatchString(r.At) {
-		return misread("document", `"at" must be a JSON Pointer to the answer in the tool's output, such as "/price"`)
+		return ask.Misread("document", `"at" must be a JSON Pointer to the answer in the tool's output, such as "/price"`)
 	}
 	for i := range b.draft.Instance.Nodes {
 		n := &b.draft.Instance.Nodes[i]
 		if where := r.Tool.tells(n.Answer); where != "" {
-			return misread("leak", "the document tells the answer of a sub-question, in %s: describe the tool for all who use it, with values of no question", where)
+			return ask.Misread("leak", "the document tells the answer of a sub-question, in %s: describe the tool for all who use it, with values of no question", where)
 		}
 	}
 	return nil
@@ -266,19 +266,19 @@ func (b *builder) call(ctx context.Context, n *synth.Node, e *Environment, try i
 	if f != nil {
 		return f, nil
 	}
-	reply, missed, err := ask(ctx, b.Author, &b.draft.Spent, q, func(r *callReply) error {
+	reply, missed, err := askModel(ctx, b.Author, &b.draft.Spent, q, func(r *callReply) error {
 		if r.Impossible != "" {
 			return nil
 		}
 		return b.checkCall(n, e, r.Args)
 	})
 	if missed != nil || err != nil {
-		return missed.orNil(), err
+		return failing(missed), err
 	}
 	if reply.Impossible != "" {
 		return fault("impossible call", "the tool %s could not be called for the question: %s", e.Tool.Name, reply.Impossible), nil
 	}
-	e.Args = compact(reply.Args)
+	e.Args = ask.Compact(reply.Args)
 	return nil, nil
 }
 
@@ -291,16 +291,16 @@ func (b *builder) checkCall(n *synth.Node, e *Environment, args json.RawMessage)
 	}
 	given := object(args)
 	if given == nil {
-		return misread("call", `"args" must be an object of arguments`)
+		return ask.Misread("call", `"args" must be an object of arguments`)
 	}
 	if err := tool.CheckArgs(args); err != nil {
-		return misread("call", "the arguments do not fit the tool: %v", err)
+		return ask.Misread("call", "the arguments do not fit the tool: %v", err)
 	}
 	needed := required(e.Tool.Input)
 	for _, p := range n.DependsOn {
 		answer := b.draft.Instance.Node(p).Answer
 		if !slices.ContainsFunc(needed, func(key string) bool { return uses(given[key], answer) }) {
-			return misread("call", "no required argument has the answer of the parent %s, which is %s: the tool must be asked with it, as it is", p, clip(string(answer), 200))
+			return ask.Misread("call", "no required argument has the answer of the parent %s, which is %s: the tool must be asked with it, as it is", p, ask.Clip(string(answer), 200))
 		}
 	}
 	return nil
@@ -364,9 +364,9 @@ const (
 func (r *codeReply) check() error {
 	switch {
 	case r.Code == "" || len(r.Code) > maxCode:
-		return misread("code", "the code has %d bytes: want 1 to %d", len(r.Code), maxCode)
+		return ask.Misread("code", "the code has %d bytes: want 1 to %d", len(r.Code), maxCode)
 	case r.Data == nil || len(r.Data) > maxData:
-		return misread("code", "the data has %d bytes: want JSON of 1 to %d", len(r.Data), maxData)
+		return ask.Misread("code", "the data has %d bytes: want JSON of 1 to %d", len(r.Data), maxData)
 	}
 	return nil
 }
@@ -381,11 +381,11 @@ func (b *builder) deploy(ctx context.Context, n *synth.Node, e *Environment, out
 		if f != nil {
 			return f, nil
 		}
-		reply, missed, err := ask(ctx, b.Author, &b.draft.Spent, q, (*codeReply).check)
+		reply, missed, err := askModel(ctx, b.Author, &b.draft.Spent, q, (*codeReply).check)
 		if missed != nil || err != nil {
-			return missed.orNil(), err
+			return failing(missed), err
 		}
-		e.Code, e.Data, e.Others = reply.Code, compact(reply.Data), reply.Others
+		e.Code, e.Data, e.Others = reply.Code, ask.Compact(reply.Data), reply.Others
 		f, err = b.try(ctx, e, n.Answer)
 		if f == nil || err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // A shownTool is a tool of an arena as the model is shown it.
@@ -67,7 +68,7 @@ func (a *Author) proposeCalls(ctx context.Context, o order) (synth.Result[Draft]
 		doc.Tools = append(doc.Tools, shownTool{t.Name, t.Description, t.Input, t.Output})
 	}
 	var trouble error
-	_, missed, err := ask(ctx, a, &d.Spent, question{step: "plan", language: o.source.Language, place: []any{d.Source, o.sample}, document: doc}, func(p *plan) error {
+	_, missed, err := askModel(ctx, a, &d.Spent, ask.Question{Step: "plan", Language: o.source.Language, Place: []any{d.Source, o.sample}, Document: doc}, func(p *plan) error {
 		var wrong error
 		if wrong, trouble = a.carryOut(ctx, l, p, &o.source, &d); trouble != nil {
 			return nil // ends the asking; trouble is told below
@@ -103,12 +104,12 @@ func (a *Author) carryOut(ctx context.Context, l *lab, p *plan, s *Source, d *Dr
 	}
 	last := in.Node(p.Final)
 	if last == nil {
-		return misread("parents", `"final" is %.40q, which is no sub-question`, p.Final), nil
+		return ask.Misread("parents", `"final" is %.40q, which is no sub-question`, p.Final), nil
 	}
 	in.Answer = last.Answer
 	for i := range in.Nodes {
 		if n := &in.Nodes[i]; l.tells(n.Answer) {
-			return misread("leak", "the tools' documents tell the answer of %s", n.ID), nil
+			return ask.Misread("leak", "the tools' documents tell the answer of %s", n.ID), nil
 		}
 	}
 	if wrong = a.checkInstance(in, s); wrong == nil {
@@ -141,12 +142,12 @@ func (p *plan) instance(s *Source) (*synth.Instance, error) {
 	in := &synth.Instance{Language: s.Language, Domain: s.Domain, Question: strings.TrimSpace(p.Question)}
 	for _, n := range p.Nodes {
 		if !nodeID.MatchString(n.ID) {
-			return nil, misread("ids", "the id %.40q: use letters and digits, at most 16", n.ID)
+			return nil, ask.Misread("ids", "the id %.40q: use letters and digits, at most 16", n.ID)
 		}
 		in.Nodes = append(in.Nodes, synth.Node{ID: n.ID, Question: strings.TrimSpace(n.Question), DependsOn: n.DependsOn, Tool: true})
 	}
 	if !in.Layer() {
-		return nil, misread("acyclic", "the dependencies are no DAG of these sub-questions")
+		return nil, ask.Misread("acyclic", "the dependencies are no DAG of these sub-questions")
 	}
 	return in, nil
 }
@@ -155,10 +156,10 @@ func (p *plan) instance(s *Source) (*synth.Instance, error) {
 func (w *world) planned(ctx context.Context, in *synth.Instance, c *plannedCall) (e *Environment, wrong, trouble error) {
 	n := in.Node(c.ID)
 	if w.lab.arena.Tool(c.Tool) == nil {
-		return nil, misread("call", "sub-question %s: there is no tool %.64q", c.ID, c.Tool), nil
+		return nil, ask.Misread("call", "sub-question %s: there is no tool %.64q", c.ID, c.Tool), nil
 	}
 	if !plainPointer.MatchString(c.At) {
-		return nil, misread("call", `sub-question %s: "at" must be a JSON Pointer such as "/price"`, c.ID), nil
+		return nil, ask.Misread("call", `sub-question %s: "at" must be a JSON Pointer such as "/price"`, c.ID), nil
 	}
 	args, wrong := answered(in, n, c.Args)
 	if wrong != nil {
@@ -169,11 +170,11 @@ func (w *world) planned(ctx context.Context, in *synth.Instance, c *plannedCall)
 		return nil, nil, err
 	}
 	if !r.OK() {
-		return nil, misread("call", "sub-question %s: the call %s %s fails: %s", c.ID, c.Tool, clip(string(args), 300), clip(r.Error, 500)), nil
+		return nil, ask.Misread("call", "sub-question %s: the call %s %s fails: %s", c.ID, c.Tool, ask.Clip(string(args), 300), ask.Clip(r.Error, 500)), nil
 	}
 	v, ok := astra.At(r.Value, c.At)
 	if !ok {
-		return nil, misread("call", "sub-question %s: there is nothing at %s in %s", c.ID, c.At, clip(string(r.Value), 500)), nil
+		return nil, ask.Misread("call", "sub-question %s: there is nothing at %s in %s", c.ID, c.At, ask.Clip(string(r.Value), 500)), nil
 	}
 	n.Answer = v
 	return &Environment{Node: c.ID, Tool: Document{Name: c.Tool}, At: c.At, Args: args}, nil, nil
@@ -183,7 +184,7 @@ func (w *world) planned(ctx context.Context, in *synth.Instance, c *plannedCall)
 func answered(in *synth.Instance, n *synth.Node, raw json.RawMessage) (json.RawMessage, error) {
 	args, err := decode(raw)
 	if _, ok := args.(map[string]any); !ok || err != nil {
-		return nil, misread("call", `sub-question %s: "args" must be an object`, n.ID)
+		return nil, ask.Misread("call", `sub-question %s: "args" must be an object`, n.ID)
 	}
 	used := map[string]bool{}
 	var wrong error
@@ -215,7 +216,7 @@ func answered(in *synth.Instance, n *synth.Node, raw json.RawMessage) (json.RawM
 	args = fill(args)
 	for _, p := range n.DependsOn {
 		if !used[p] {
-			return nil, misread("call", `sub-question %s depends on %s, and no argument is "$%s"`, n.ID, p, p)
+			return nil, ask.Misread("call", `sub-question %s depends on %s, and no argument is "$%s"`, n.ID, p, p)
 		}
 	}
 	if wrong != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // A Quality is ASTRA's QS and what it is made of (§3.4). Each is in [0, 1].
@@ -49,9 +50,9 @@ type completeness struct {
 // before: parents exist, there is no circle, levels and shape are right. A judgement that
 // cannot be read, or that is unsure, makes the instance unknown.
 func (a *Author) verify(ctx context.Context, d Draft) (synth.Result[Draft], error) {
-	d.Spent = Spent{}
+	d.Spent = ask.Spent{}
 	var q Quality
-	for _, judge := range []func(context.Context, *Draft, *Quality) (*miss, error){a.judgeEach("dependency", func(q *Quality) *float64 { return &q.DC }),
+	for _, judge := range []func(context.Context, *Draft, *Quality) (*ask.Miss, error){a.judgeEach("dependency", func(q *Quality) *float64 { return &q.DC }),
 		a.judgeEach("atomicity", func(q *Quality) *float64 { return &q.SA }), a.judgeSeries, a.judgeWhole} {
 		if missed, err := judge(ctx, &d, &q); missed != nil || err != nil {
 			return settle(d, missed, err)
@@ -62,13 +63,13 @@ func (a *Author) verify(ctx context.Context, d Draft) (synth.Result[Draft], erro
 	return synth.Passed(d), nil
 }
 
-func (a *Author) judgeEach(step string, at func(*Quality) *float64) func(context.Context, *Draft, *Quality) (*miss, error) {
-	return func(ctx context.Context, d *Draft, q *Quality) (*miss, error) {
-		reply, missed, err := ask(ctx, a, &d.Spent, about(step, d), func(j *judgements) error {
+func (a *Author) judgeEach(step string, at func(*Quality) *float64) func(context.Context, *Draft, *Quality) (*ask.Miss, error) {
+	return func(ctx context.Context, d *Draft, q *Quality) (*ask.Miss, error) {
+		reply, missed, err := askModel(ctx, a, &d.Spent, about(step, d), func(j *judgements) error {
 			var ids []string
 			for _, n := range j.Nodes {
 				if ids = append(ids, n.ID); !isVerdict(n.Verdict) {
-					return misread(noVerdict, "sub-question %.40q: %.40q is no verdict: say yes, no or unsure", n.ID, n.Verdict)
+					return ask.Misread(ask.NoVerdict, "sub-question %.40q: %.40q is no verdict: say yes, no or unsure", n.ID, n.Verdict)
 				}
 			}
 			return each(&d.Instance, ids)
@@ -82,7 +83,7 @@ func (a *Author) judgeEach(step string, at func(*Quality) *float64) func(context
 			case "yes":
 				good++
 			case "unsure":
-				return unknown(step+": unsure", n.ID+": "+n.Reason), nil
+				return ask.Unsure(step+": unsure", n.ID+": "+n.Reason), nil
 			}
 		}
 		*at(q) = float64(good) / float64(len(d.Instance.Nodes))
@@ -93,16 +94,16 @@ func (a *Author) judgeEach(step string, at func(*Quality) *float64) func(context
 func isVerdict(s string) bool { return s == "yes" || s == "no" || s == "unsure" }
 
 // judgeSeries asks which sub-questions wait for others without need.
-func (a *Author) judgeSeries(ctx context.Context, d *Draft, q *Quality) (*miss, error) {
+func (a *Author) judgeSeries(ctx context.Context, d *Draft, q *Quality) (*ask.Miss, error) {
 	in := &d.Instance
-	reply, missed, err := ask(ctx, a, &d.Spent, about("serialisation", d), func(l *listed) error {
+	reply, missed, err := askModel(ctx, a, &d.Spent, about("serialisation", d), func(l *listed) error {
 		if l.Problems == nil || l.Unsure == nil { // silence is no pass
-			return misread(noVerdict, `give "problems" and "unsure", empty if there are none`)
+			return ask.Misread(ask.NoVerdict, `give "problems" and "unsure", empty if there are none`)
 		}
 		seen := map[string]bool{}
 		for _, p := range l.Problems {
 			if in.Node(p.ID) == nil || seen[p.ID] {
-				return misread(noVerdict, "the sub-question %.40q does not exist or comes twice", p.ID)
+				return ask.Misread(ask.NoVerdict, "the sub-question %.40q does not exist or comes twice", p.ID)
 			}
 			seen[p.ID] = true
 		}
@@ -112,16 +113,16 @@ func (a *Author) judgeSeries(ctx context.Context, d *Draft, q *Quality) (*miss, 
 		return missed, err
 	}
 	if len(reply.Unsure) > 0 {
-		return unknown("serialisation: unsure", strings.Join(reply.Unsure, ", ")), nil
+		return ask.Unsure("serialisation: unsure", strings.Join(reply.Unsure, ", ")), nil
 	}
 	q.SR = 1 - float64(len(reply.Problems))/float64(len(in.Nodes))
 	return nil, nil
 }
 
-func (a *Author) judgeWhole(ctx context.Context, d *Draft, q *Quality) (*miss, error) {
-	reply, missed, err := ask(ctx, a, &d.Spent, about("completeness", d), func(c *completeness) error {
+func (a *Author) judgeWhole(ctx context.Context, d *Draft, q *Quality) (*ask.Miss, error) {
+	reply, missed, err := askModel(ctx, a, &d.Spent, about("completeness", d), func(c *completeness) error {
 		if !isVerdict(c.Verdict) {
-			return misread(noVerdict, "%.40q is no verdict: say yes, no or unsure", c.Verdict)
+			return ask.Misread(ask.NoVerdict, "%.40q is no verdict: say yes, no or unsure", c.Verdict)
 		}
 		return nil
 	})
@@ -129,7 +130,7 @@ func (a *Author) judgeWhole(ctx context.Context, d *Draft, q *Quality) (*miss, e
 	case missed != nil || err != nil:
 		return missed, err
 	case reply.Verdict == "unsure":
-		return unknown("completeness: unsure", reply.Reason), nil
+		return ask.Unsure("completeness: unsure", reply.Reason), nil
 	case reply.Verdict == "yes":
 		q.TC = 1
 	}
@@ -148,7 +149,7 @@ func percentile(scores []float64, share float64) float64 {
 
 // good holds an instance to the run's threshold.
 func good(d Draft, cut float64) synth.Result[Draft] {
-	d.Spent = Spent{}
+	d.Spent = ask.Spent{}
 	if d.Quality.QS < cut {
 		return spoiled(d, "below the threshold", "QS %.4f, threshold %.4f", d.Quality.QS, cut)
 	}

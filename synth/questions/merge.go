@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 type clustersAsked struct {
@@ -32,7 +33,7 @@ type clustersReply struct {
 // merge lets sub-questions of one intent share a tool (step e). What cannot be merged keeps
 // its own tool under a name of its own: nothing is lost.
 func (a *Author) merge(ctx context.Context, d Draft) (synth.Result[Draft], error) {
-	d.Spent = Spent{}
+	d.Spent = ask.Spent{}
 	if d.Instance.Nodes == nil || madeOfCalls(&d) {
 		return synth.Passed(d), nil
 	}
@@ -47,7 +48,7 @@ func (a *Author) merge(ctx context.Context, d Draft) (synth.Result[Draft], error
 		return synth.Result[Draft]{}, err
 	}
 	if missed != nil {
-		r.Detail = "not merged: " + missed.reason
+		r.Detail = "not merged: " + missed.Reason
 	}
 	for i, members := range clusters {
 		kept, err := b.mergeCluster(ctx, i, members)
@@ -64,7 +65,7 @@ func (a *Author) merge(ctx context.Context, d Draft) (synth.Result[Draft], error
 // clusters are sub-questions whose tools do the same, by their places in Environments.
 // The model says which; those whose documents differ in what they need or where they tell
 // it are left alone.
-func (b *builder) clusters(ctx context.Context) ([][]int, *miss, error) {
+func (b *builder) clusters(ctx context.Context) ([][]int, *ask.Miss, error) {
 	asked := clustersAsked{Step: "clusters"}
 	place := map[string]int{}
 	for i := range b.draft.Environments {
@@ -72,13 +73,13 @@ func (b *builder) clusters(ctx context.Context) ([][]int, *miss, error) {
 		place[e.Node] = i
 		asked.Tools = append(asked.Tools, clusterTool{e.Node, b.draft.Instance.Node(e.Node).Question, e.Tool, e.At})
 	}
-	q := question{step: "clusters", language: b.draft.Instance.Language, place: []any{b.draft.Instance.ID}, document: asked}
-	reply, missed, err := ask(ctx, b.Author, &b.draft.Spent, q, func(r *clustersReply) error {
+	q := ask.Question{Step: "clusters", Language: b.draft.Instance.Language, Place: []any{b.draft.Instance.ID}, Document: asked}
+	reply, missed, err := askModel(ctx, b.Author, &b.draft.Spent, q, func(r *clustersReply) error {
 		seen := map[string]bool{}
 		for _, c := range r.Clusters {
 			for _, id := range c.IDs {
 				if _, known := place[id]; !known || seen[id] {
-					return misread("ids", "the tool of %.40q does not exist or comes twice", id)
+					return ask.Misread("ids", "the tool of %.40q does not exist or comes twice", id)
 				}
 				seen[id] = true
 			}
@@ -186,19 +187,19 @@ func (b *builder) insert(ctx context.Context, inside []*Environment, e *Environm
 	for try := range b.opts.MergeTries {
 		asked.Try = try + 1
 		asked.Feedback = last.String()
-		q := question{step: "insertion", language: b.draft.Instance.Language, place: []any{b.draft.Instance.ID, e.Node, try}, document: asked}
+		q := ask.Question{Step: "insertion", Language: b.draft.Instance.Language, Place: []any{b.draft.Instance.ID, e.Node, try}, Document: asked}
 		merged := *base
 		merged.Node = e.Node
-		reply, missed, err := ask(ctx, b.Author, &b.draft.Spent, q, func(r *insertionReply) error {
+		reply, missed, err := askModel(ctx, b.Author, &b.draft.Spent, q, func(r *insertionReply) error {
 			if r.Data == nil || len(r.Data) > maxData {
-				return misread("code", "the data has %d bytes: want JSON of 1 to %d", len(r.Data), maxData)
+				return ask.Misread("code", "the data has %d bytes: want JSON of 1 to %d", len(r.Data), maxData)
 			}
 			return b.checkCall(n, &merged, r.Args)
 		})
 		if missed != nil || err != nil {
-			return missed.orNil(), err
+			return failing(missed), err
 		}
-		merged.Data, merged.Args = compact(reply.Data), compact(reply.Args)
+		merged.Data, merged.Args = ask.Compact(reply.Data), ask.Compact(reply.Args)
 		if last, err = b.tryMerged(ctx, inside, &merged); err != nil {
 			return nil, err
 		}

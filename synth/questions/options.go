@@ -9,6 +9,7 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/llm"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // A Certifier says whether an arena may be used, and if not, why.
@@ -79,11 +80,11 @@ func (o *Options) refusal() error {
 
 // An Author writes arenas with a model. It is safe for concurrent use.
 type Author struct {
-	model   llm.Model
+	asker   ask.Asker
 	runtime gateway.Runtime
 	certify Certifier
 	opts    Options
-	tally   tally
+	tally   ask.Tally
 
 	arenasKnown sync.Map // those of sources, by digest
 }
@@ -99,13 +100,17 @@ func New(model llm.Model, rt gateway.Runtime, certify Certifier, opts *Options) 
 	if k := rt.Kind(); k != astra.JavaScript && k != astra.Python {
 		return nil, fmt.Errorf("questions: code is written in javascript or python, not for the runtime %s", k)
 	}
-	return &Author{model: model, runtime: rt, certify: certify, opts: o}, nil
+	return &Author{asker: ask.Asker{Model: model, Prompts: prompts, Schemas: schemas, Seed: o.Seed, MaxTokens: o.MaxTokens, Temperature: o.Temperature}, runtime: rt, certify: certify, opts: o}, nil
 }
 
 // Settings are what decides the author's results beside its input: for synth.RunID.
 func (a *Author) Settings() []any {
-	return []any{"questions", rules, a.model.Name(), a.runtime.Kind(), a.runtime.Digest(), a.opts}
+	return []any{"questions", rules, a.asker.Model.Name(), a.runtime.Kind(), a.runtime.Digest(), a.opts}
 }
 
 // rules is the version of prompts and rules. Whoever changes a result changes it.
 const rules = 1
+
+// Spent is what each stage has spent so far, rejected items included, and including what
+// earlier processes of the run did.
+func (a *Author) Spent() []ask.Spent { return a.tally.Stages() }

@@ -8,52 +8,25 @@ import (
 
 	"github.com/astra-arenas/astra/llm"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
-
-func TestReadReply(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"verdict":"yes"}`:                               "",
-		"<think>{no}</think>\n{\"verdict\":\"yes\"}":      "",
-		"so I say</think>{\"verdict\":\"yes\"}":           "",
-		"```json\n{\"verdict\":\"yes\"}\n```":             "",
-		"<think>x</think>```\n{\"verdict\":\"yes\"}\n```": "",
-		"<think>{\"verdict\":\"yes\"}":                    "thought and nothing else",
-		"```json\n{\"verdict\":\"yes\"}":                  "not closed",
-		`Sure: {"verdict":"yes"}`:                         "one JSON object",
-		`{"verdict":"yes"} {"verdict":"no"}`:              "nothing else",
-		`[{"verdict":"yes"}]`:                             "one JSON object",
-		`{"verdict":"yes","score":1}`:                     "unknown field",
-		`{"verdict":true}`:                                "cannot be read",
-		"{\"verdict\":\"\xff\"}":                          "UTF-8",
-		``:                                                "one JSON object",
-	} {
-		var c completeness
-		err := readReply(llm.Reply{Text: text}, &c)
-		if want == "" && (err != nil || c.Verdict != "yes") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%q: %+v, %v; want %q", text, c, err, want)
-		}
-	}
-	if err := readReply(llm.Reply{Text: `{"verdict":"yes"}`, Cut: true}, &completeness{}); err == nil {
-		t.Error("a reply that broke off was taken")
-	}
-}
 
 func FuzzReadReply(f *testing.F) {
 	f.Add(`<think>a</think>{"main_question":"?","final_answer":1,"sub_questions":[{"id":"1","question":"?","answer":2,"depends_on":["1"]}]}`)
 	f.Add("```\n{\"code\":\"\",\"data\":{},\"others\":[]}\n```")
 	f.Fuzz(func(t *testing.T, text string) {
 		var p proposal
-		if readReply(llm.Reply{Text: text}, &p) == nil {
+		if ask.ReadReply(llm.Reply{Text: text}, &p) == nil {
 			if in, err := p.instance(&Source{Language: synth.English}); err == nil {
 				_ = (&Author{opts: Options{MinHops: 1, MaxHops: 5}}).checkInstance(in, &Source{})
 			}
 		}
 		var c codeReply
-		if readReply(llm.Reply{Text: text}, &c) == nil {
+		if ask.ReadReply(llm.Reply{Text: text}, &c) == nil {
 			_ = c.check()
 		}
 		var d documentReply
-		if readReply(llm.Reply{Text: text}, &d) == nil {
+		if ask.ReadReply(llm.Reply{Text: text}, &d) == nil {
 			_ = d.Tool.tells(json.RawMessage(`"answer"`))
 			_, _ = documented(&d.Tool)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // documented is a document as an arena's tool.
@@ -140,7 +141,7 @@ func (t *trial) found(ctx context.Context, args json.RawMessage) (json.RawMessag
 	}
 	v, ok := astra.At(r.Value, t.e.At)
 	if !ok {
-		return nil, fmt.Sprintf("there is nothing at %s in %s", t.e.At, clip(string(r.Value), 300)), nil
+		return nil, fmt.Sprintf("there is nothing at %s in %s", t.e.At, ask.Clip(string(r.Value), 300)), nil
 	}
 	return v, "", nil
 }
@@ -151,9 +152,9 @@ func (t *trial) answers(ctx context.Context) (*failed, error) {
 	case err != nil:
 		return nil, err
 	case got == nil:
-		return fault("call fails", "the call %s fails: %s", t.e.Args, clip(why, 500)), nil
+		return fault("call fails", "the call %s fails: %s", t.e.Args, ask.Clip(why, 500)), nil
 	case !astra.Same(t.answer, got, nil) || typeOf(t.answer) != typeOf(got):
-		return fault("wrong answer", "the call %s tells %s at %s, and the answer is %s", t.e.Args, clip(string(got), 300), t.e.At, clip(string(t.answer), 300)), nil
+		return fault("wrong answer", "the call %s tells %s at %s, and the answer is %s", t.e.Args, ask.Clip(string(got), 300), t.e.At, ask.Clip(string(t.answer), 300)), nil
 	}
 	return nil, nil
 }
@@ -223,11 +224,11 @@ func (t *trial) others(ctx context.Context) (*failed, error) {
 		case err != nil:
 			return nil, err
 		case got == nil:
-			return fault("other call fails", "the other call %s fails: %s", clip(string(o.Args), 300), clip(why, 500)), nil
+			return fault("other call fails", "the other call %s fails: %s", ask.Clip(string(o.Args), 300), ask.Clip(why, 500)), nil
 		case !astra.Same(o.Answer, got, nil):
-			return fault("other answer", "the other call %s tells %s, and you say %s", clip(string(o.Args), 300), clip(string(got), 300), clip(string(o.Answer), 300)), nil
+			return fault("other answer", "the other call %s tells %s, and you say %s", ask.Clip(string(o.Args), 300), ask.Clip(string(got), 300), ask.Clip(string(o.Answer), 300)), nil
 		case i < least && slices.ContainsFunc(known, func(k json.RawMessage) bool { return astra.Same(k, got, nil) }):
-			return fault("constant answer", "the other call %s tells %s as well: other arguments must give other answers", clip(string(o.Args), 300), clip(string(got), 300)), nil
+			return fault("constant answer", "the other call %s tells %s as well: other arguments must give other answers", ask.Clip(string(o.Args), 300), ask.Clip(string(got), 300)), nil
 		}
 		known = append(known, got)
 	}

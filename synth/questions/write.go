@@ -13,6 +13,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 )
 
 // An Arena is one that came out, with the instances that it asks.
@@ -39,7 +40,7 @@ func FileSources(path string, language synth.Language) iter.Seq2[Source, error] 
 	}
 }
 
-// Write makes arenas of sources, in their order. The run's Yields and the author's Spent
+// Write makes arenas of sources, in their order. The run's Yields and the author's ask.Spent
 // say what became of the others. A percentile needs every instance's quality before the
 // first is taken, so the sources are ranged over twice then. An error is yielded last: the
 // run can go on from there.
@@ -52,7 +53,7 @@ func (a *Author) Write(ctx context.Context, run *synth.Run, sources iter.Seq2[So
 				yield(Arena{}, err)
 				return
 			}
-			verified = a.verified(ctx, run.Again(), sources, new(tally))
+			verified = a.verified(ctx, run.Again(), sources, new(ask.Tally))
 		}
 		for arena, err := range a.arenas(ctx, run, a.built(ctx, run, verified, cut)) {
 			if !yield(arena, err) || err != nil {
@@ -75,25 +76,25 @@ func (a *Author) cut(verified iter.Seq2[Draft, error]) (float64, error) {
 }
 
 // verified are the instances that have a quality.
-func (a *Author) verified(ctx context.Context, run *synth.Run, sources iter.Seq2[Source, error], t *tally) iter.Seq2[Draft, error] {
-	proposed := stage(ctx, run, t, "instances", a.orders(sources), orderKey, a.propose)
-	distinct := stage(ctx, run, t, "distinct", once(proposed), occurrenceKey, func(_ context.Context, o occurrence) (synth.Result[Draft], error) {
-		if o.Draft.Spent = (Spent{}); o.number > 0 {
+func (a *Author) verified(ctx context.Context, run *synth.Run, sources iter.Seq2[Source, error], t *ask.Tally) iter.Seq2[Draft, error] {
+	proposed := ask.Stage(ctx, run, t, "instances", a.orders(sources), orderKey, a.propose)
+	distinct := ask.Stage(ctx, run, t, "distinct", once(proposed), occurrenceKey, func(_ context.Context, o occurrence) (synth.Result[Draft], error) {
+		if o.Draft.Spent = (ask.Spent{}); o.number > 0 {
 			return spoiled(o.Draft, "duplicate", "the same question came before"), nil
 		}
 		return synth.Passed(o.Draft), nil
 	})
-	return stage(ctx, run, t, "verification", stage(ctx, run, t, "necessity", distinct, draftKey, a.necessity), draftKey, a.verify)
+	return ask.Stage(ctx, run, t, "verification", ask.Stage(ctx, run, t, "necessity", distinct, draftKey, a.necessity), draftKey, a.verify)
 }
 
 // built are the instances whose arenas were certified.
 func (a *Author) built(ctx context.Context, run *synth.Run, verified iter.Seq2[Draft, error], cut float64) iter.Seq2[Draft, error] {
-	quality := stage(ctx, run, &a.tally, "quality", verified, func(d Draft) string {
+	quality := ask.Stage(ctx, run, &a.tally, "quality", verified, func(d Draft) string {
 		return d.Instance.ID + " " + strconv.FormatFloat(cut, 'g', -1, 64) // another cut is another question
 	}, func(_ context.Context, d Draft) (synth.Result[Draft], error) { return good(d, cut), nil })
-	environments := stage(ctx, run, &a.tally, "environments", quality, draftKey, a.build)
-	merged := stage(ctx, run, &a.tally, "merging", environments, draftKey, a.merge)
-	return stage(ctx, run, &a.tally, "arenas", merged, draftKey, func(ctx context.Context, d Draft) (synth.Result[Draft], error) {
+	environments := ask.Stage(ctx, run, &a.tally, "environments", quality, draftKey, a.build)
+	merged := ask.Stage(ctx, run, &a.tally, "merging", environments, draftKey, a.merge)
+	return ask.Stage(ctx, run, &a.tally, "arenas", merged, draftKey, func(ctx context.Context, d Draft) (synth.Result[Draft], error) {
 		return a.finish(ctx, run.ID(), d)
 	})
 }
@@ -157,34 +158,6 @@ func brief(s string) (b [8]byte) {
 	h := sha256.Sum256([]byte(s))
 	binary.BigEndian.PutUint64(b[:], binary.BigEndian.Uint64(h[:8]))
 	return b
-}
-
-// stage is a stage of a run whose items come from another, and which yields what passed. An
-// error of either ends it.
-func stage[In any](ctx context.Context, run *synth.Run, t *tally, name string, items iter.Seq2[In, error], key func(In) string, do func(context.Context, In) (synth.Result[Draft], error)) iter.Seq2[Draft, error] {
-	return func(yield func(Draft, error) bool) {
-		var trouble error // of the items; read after Stage has seen their end
-		keyed := func(yield func(synth.Keyed[In]) bool) {
-			for item, err := range items {
-				if trouble = err; err != nil || !yield(synth.Keyed[In]{Key: key(item), Item: item}) {
-					return
-				}
-			}
-		}
-		for r, err := range synth.Stage(ctx, run, name, keyed, do) {
-			if err != nil {
-				yield(Draft{}, err)
-				return
-			}
-			t.add(name, r.Value.Spent)
-			if r.Verdict == synth.Pass && !yield(r.Value, nil) {
-				return
-			}
-		}
-		if trouble != nil {
-			yield(Draft{}, trouble)
-		}
-	}
 }
 
 // arenas writes what was built: an instance each, or some of one domain together. Those of

@@ -1,0 +1,69 @@
+package ask
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/astra-arenas/astra/llm"
+)
+
+// Clip shortens text to at most n bytes of UTF-8.
+func Clip(s string, n int) string {
+	s = strings.ToValidUTF8(s, "�")
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// ReadReply reads exactly one JSON object of known keys. Thoughts before it and a fence
+// around it are taken off; nothing else is forgiven.
+func ReadReply(reply llm.Reply, into any) error {
+	text, err := bare(reply.Text)
+	switch {
+	case reply.Cut:
+		return Misread(CutShort, "the reply broke off before its end: be brief")
+	case err != nil:
+		return err
+	case !strings.HasPrefix(text, "{"):
+		return Misread(NoJSON, "the reply must be one JSON object and nothing else")
+	}
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(into); err != nil {
+		return Misread(NoJSON, "the reply cannot be read: %v", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return Misread(NoJSON, "the reply must be one JSON object and nothing else")
+	}
+	return nil
+}
+
+// bare takes thoughts and Markdown's fence off a reply.
+func bare(text string) (string, error) {
+	text = strings.TrimSpace(text)
+	if !utf8.ValidString(text) {
+		return "", Misread(NoJSON, "the reply is not UTF-8")
+	}
+	if !strings.HasPrefix(text, "{") { // some servers leave the opening tag out
+		if i := strings.LastIndex(text, "</think>"); i >= 0 {
+			text = strings.TrimSpace(text[i+len("</think>"):])
+		} else if strings.HasPrefix(text, "<think>") {
+			return "", Misread(NoJSON, "the reply is thought and nothing else")
+		}
+	}
+	if body, ok := strings.CutPrefix(text, "```"); ok {
+		_, body, _ = strings.Cut(body, "\n")
+		body, closed := strings.CutSuffix(strings.TrimSpace(body), "```")
+		if !closed {
+			return "", Misread(NoJSON, "the fence around the reply is not closed")
+		}
+		text = strings.TrimSpace(body)
+	}
+	return text, nil
+}
