@@ -28,6 +28,7 @@ type Task struct {
 	Now         *time.Time         `json:"now,omitempty"`
 	Difficulty  float64            `json:"difficulty,omitempty"`
 	Turns       []TaskTurn         `json:"turns"`
+	User        *User              `json:"user,omitempty"`        // nil: the user says what the turns have, and no more
 	Tools       []string           `json:"tools,omitempty"`       // nil: all that no turn adds
 	Distractors []string           `json:"distractors,omitempty"` // "arena/tool"
 	Scenario    json.RawMessage    `json:"scenario,omitempty"`
@@ -46,6 +47,16 @@ type Task struct {
 type TaskTurn struct {
 	Prompt     string   `json:"prompt"`
 	ToolsAdded []string `json:"tools_added,omitempty"`
+}
+
+// A User is a simulated one: what it says after the task's turns is its harness's to bring,
+// a model's words or a person's, by this brief. No door shows any of it.
+type User struct {
+	Turns   int               `json:"turns"` // messages at most, those of the task's turns included
+	Persona string            `json:"persona,omitempty"`
+	Goal    string            `json:"goal"`            // what it wants in the end
+	Facts   map[string]string `json:"facts,omitempty"` // what it knows, and tells when asked for it
+	Next    []string          `json:"next,omitempty"`  // what it asks or changes once it was served, in order
 }
 
 // A Subtask is one node of the task's decomposition, solved or not by a step: the
@@ -97,6 +108,14 @@ func (t *Task) Calls() int {
 		return DefaultBudget
 	}
 	return t.Budget.Calls
+}
+
+// MaxTurns is the number of user messages that the task's episodes may have.
+func (t *Task) MaxTurns() int {
+	if t.User == nil {
+		return len(t.Turns)
+	}
+	return max(len(t.Turns), t.User.Turns)
 }
 
 // GoldCalls returns the gold calls of all turns in order, each with its turn.

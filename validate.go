@@ -42,6 +42,7 @@ func (c *taskChecker) refuse(path, fix, format string, args ...any) {
 func (c *taskChecker) check() {
 	c.head()
 	c.turns()
+	c.user()
 	c.tools()
 	c.distractors()
 	c.subtasks()
@@ -84,6 +85,29 @@ func (c *taskChecker) turns() {
 		if strings.TrimSpace(turn.Prompt) == "" || len(turn.Prompt) > maxPrompt {
 			c.refuse(fmt.Sprintf("turns[%d].prompt", i), fmt.Sprintf("write 1 to %d bytes of text", maxPrompt), "%d bytes", len(turn.Prompt))
 		}
+	}
+}
+
+func (c *taskChecker) user() {
+	u := c.t.User
+	if u == nil {
+		return
+	}
+	if u.Turns <= len(c.t.Turns) || u.Turns > MaxTurns {
+		c.refuse("user.turns", fmt.Sprintf("use more than the task's turns, at most %d", MaxTurns), "%d messages", u.Turns)
+	}
+	if strings.TrimSpace(u.Goal) == "" {
+		c.refuse("user.goal", "say what the user wants", "it is empty")
+	}
+	size := len(u.Persona) + len(u.Goal)
+	for fact, is := range u.Facts {
+		size += len(fact) + len(is)
+	}
+	for _, next := range u.Next {
+		size += len(next)
+	}
+	if size > maxPrompt {
+		c.refuse("user", "shorten it", "%d bytes; a brief may have %d", size, maxPrompt)
 	}
 }
 

@@ -40,6 +40,8 @@ func TestTasksRefused(t *testing.T) {
 		"empty prompt":           {`Which warehouse holds the M8 bolts, and how many are left?`, ` `, `tasks.jsonl:1: turns[0].prompt: 1 bytes`},
 		"unknown tool":           {`"tools": ["find_item", "stock_level"]`, `"tools": ["find_item", "stock"]`, `tasks.jsonl:1: tools[1]: unknown tool "stock"; the arena has find_item, stock_level, create_order`},
 		"tool twice":             {`"tools": ["find_item", "stock_level"]`, `"tools": ["find_item", "find_item", "stock_level"]`, `tasks.jsonl:1: tools[1]: "find_item" is in view already`},
+		"few user turns":         {`"tools": ["find_item", "stock_level"]`, `"user": {"turns": 2, "goal": "bolts"}, "tools": ["find_item", "stock_level"]`, `tasks.jsonl:1: user.turns: 2 messages`},
+		"user without a goal":    {`"tools": ["find_item", "stock_level"]`, `"user": {"turns": 3, "goal": " "}, "tools": ["find_item", "stock_level"]`, `tasks.jsonl:1: user.goal: it is empty`},
 		"added and there":        {`"tools_added": ["create_order"]`, `"tools_added": ["find_item", "create_order"]`, `tasks.jsonl:1: turns[1].tools_added[0]: "find_item" is in view already`},
 		"added twice":            {`"tools_added": ["create_order"]`, `"tools_added": ["create_order", "create_order"]`, `tasks.jsonl:1: turns[1].tools_added[1]`},
 		"distractor form":        {`"geo/find_place"`, `"find_place"`, `tasks.jsonl:1: distractors[0]: "find_place" names no tool of another arena`},

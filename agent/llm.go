@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,27 @@ type LLM struct {
 	opts     LLMOptions
 	chat     openai.ChatCompletionService
 	messages []openai.ChatCompletionMessageParamUnion
-	tokens   int64
+	thoughts map[int]string  // reasoning by message: kept for trainers, and not sent back
+	ids      map[string]bool // of tool calls so far
+	spent    Spent
+	stopped  Stop
 }
+
+// Spent is what a player's model was asked, as its server counts. What it does not tell is 0.
+type Spent struct {
+	Calls  int
+	Input  int64 // tokens
+	Output int64
+}
+
+// A Stop is a limit that ended a turn before the model did.
+type Stop string
+
+// The limits.
+const (
+	OutOfRounds Stop = "rounds"
+	OutOfTokens Stop = "tokens"
+)
 
 // ErrModel says that the model could not be asked, or that its answer could not be read.
 var ErrModel = errors.New("the model did not answer")
@@ -71,7 +91,7 @@ func NewLLM(opts LLMOptions) (*LLM, error) {
 		settings = append(settings, option.WithAPIKey(opts.APIKey))
 	}
 	// The service is made by itself: openai.NewClient would look for keys in the environment.
-	l := &LLM{opts: opts, chat: openai.NewChatCompletionService(settings...)}
+	l := &LLM{opts: opts, thoughts: map[int]string{}, ids: map[string]bool{}, chat: openai.NewChatCompletionService(settings...)}
 	if opts.System != "" {
 		l.messages = append(l.messages, openai.SystemMessage(opts.System))
 	}
@@ -117,10 +137,12 @@ func (l *LLM) Play(ctx context.Context, s Session, message string) (string, erro
 		if err := l.run(ctx, s, said.ToolCalls); err != nil {
 			return "", err
 		}
-		if l.opts.TotalTokens > 0 && l.tokens >= l.opts.TotalTokens {
-			break
+		if l.opts.TotalTokens > 0 && l.spent.Input+l.spent.Output >= l.opts.TotalTokens {
+			l.stopped = OutOfTokens
+			return reply, nil
 		}
 	}
+	l.stopped = OutOfRounds
 	return reply, nil
 }
 
@@ -146,15 +168,40 @@ func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.Ch
 	if err != nil {
 		return openai.ChatCompletionMessage{}, l.explain(ctx, err)
 	}
-	l.tokens += completion.Usage.TotalTokens
+	l.spent.Calls++
+	l.spent.Input += completion.Usage.PromptTokens
+	l.spent.Output += completion.Usage.CompletionTokens
 	said := completion.Choices[0].Message
-	for i := range said.ToolCalls { // some servers leave the ids out; the answers need them
-		if said.ToolCalls[i].ID == "" {
-			said.ToolCalls[i].ID = fmt.Sprintf("call_%d_%d", len(l.messages), i+1)
-		}
+	for i := range said.ToolCalls {
+		said.ToolCalls[i].ID = l.callID(said.ToolCalls[i].ID, i+1)
+	}
+	if thought := reasoning(&said); thought != "" {
+		l.thoughts[len(l.messages)] = thought
 	}
 	l.messages = append(l.messages, spoken(said))
 	return said, nil
+}
+
+// callID is an id that no call of the episode had: some servers leave them out, or count
+// anew in each completion, and the answers need them.
+func (l *LLM) callID(id string, n int) string {
+	if id == "" || l.ids[id] {
+		id = fmt.Sprintf("call_%d_%d", len(l.messages), n)
+	}
+	l.ids[id] = true
+	return id
+}
+
+// reasoning is what the model thought, where its server tells: the field is no part of
+// OpenAI's protocol, and has two names.
+func reasoning(said *openai.ChatCompletionMessage) string {
+	for _, name := range []string{"reasoning_content", "reasoning"} {
+		var text string
+		if json.Unmarshal([]byte(said.JSON.ExtraFields[name].Raw()), &text) == nil && text != "" {
+			return text
+		}
+	}
+	return ""
 }
 
 // unreadable says what keeps a completion from being a message. A server's trouble must not
@@ -253,17 +300,26 @@ type modelError struct {
 func (e *modelError) Error() string   { return ErrModel.Error() + ": " + e.text }
 func (e *modelError) Unwrap() []error { return []error{ErrModel, e.err} }
 
-// Messages returns the conversation so far.
+// Messages returns the conversation so far, with what the model thought.
 func (l *LLM) Messages() json.RawMessage {
-	b, err := json.Marshal(l.messages)
+	told := slices.Clone(l.messages)
+	for i, thought := range l.thoughts {
+		m := *told[i].OfAssistant
+		m.SetExtraFields(map[string]any{"reasoning_content": thought})
+		told[i].OfAssistant = &m
+	}
+	b, err := json.Marshal(told)
 	if err != nil {
 		return nil
 	}
 	return b
 }
 
-// Tokens is how many tokens the server counted so far.
-func (l *LLM) Tokens() int64 { return l.tokens }
+// Spent is what the model was asked so far.
+func (l *LLM) Spent() Spent { return l.spent }
+
+// Stopped is the limit that ended the last turn; "" if the model did.
+func (l *LLM) Stopped() Stop { return l.stopped }
 
 // functions are the tools in the API's words. Schemas are passed on as they are.
 func functions(tools []astra.PublicTool) []openai.ChatCompletionToolUnionParam {

@@ -123,8 +123,25 @@ func TestLLM(t *testing.T) {
 	if m.requests[0]["max_completion_tokens"] != 500.0 || len(m.requests[0]["tools"].([]any)) != 3 {
 		t.Errorf("first request = %v", m.requests[0])
 	}
-	if l.Tokens() != 400 {
-		t.Errorf("Tokens = %d, want 400", l.Tokens())
+	if s := l.Spent(); s.Calls != 4 || s.Input+s.Output != 400 {
+		t.Errorf("Spent = %+v, want 400 tokens in 4 calls", s)
+	}
+}
+
+// Ids are each one call's, whatever the server counts; thoughts are kept, and not sent back.
+func TestLLMTranscript(t *testing.T) {
+	thinking := strings.Replace(calls("stock", `{"sku":"B8"}`), `"content":""`, `"content":"","reasoning_content":"I look."`, 1)
+	m := newModel(t, calls("stock", `{"sku":"B8"}`), thinking, said("41"))
+	l := m.player(t, nil)
+	if _, err := l.Play(t.Context(), newDoor(t).enter(t, nil), "How many?"); err != nil {
+		t.Fatal(err)
+	}
+	told := string(l.Messages())
+	if strings.Count(told, `"tool_call_id":"c0"`) != 1 || strings.Count(told, `"id":"c0"`) != 1 || strings.Count(told, `"reasoning_content":"I look."`) != 1 {
+		t.Errorf("messages = %s", told)
+	}
+	if sent, _ := json.Marshal(m.requests[2]); strings.Contains(string(sent), "I look.") {
+		t.Errorf("thoughts were sent back: %s", sent)
 	}
 }
 
@@ -178,8 +195,9 @@ func TestLLMStops(t *testing.T) {
 		{"tokens", func(o *LLMOptions) { o.TotalTokens = 250 }, 3}, // the fake counts 100 each
 	} {
 		d, m := newDoor(t), newModel(t, endless...)
-		if _, err := m.player(t, c.change).Play(t.Context(), d.enter(t, nil), "Go."); err != nil {
-			t.Errorf("%s: %v", c.name, err)
+		l := m.player(t, c.change)
+		if _, err := l.Play(t.Context(), d.enter(t, nil), "Go."); err != nil || string(l.Stopped()) != c.name {
+			t.Errorf("%s: %q, %v", c.name, l.Stopped(), err)
 		}
 		if len(d.calls) != c.want {
 			t.Errorf("%s: %d calls, want %d", c.name, len(d.calls), c.want)

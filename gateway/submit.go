@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/astra-arenas/astra"
 )
@@ -39,17 +40,55 @@ func (g *Gateway) Turn(ctx context.Context, id astra.EpisodeID, reply string) (*
 	return next, nil
 }
 
-func (g *Gateway) turn(ctx context.Context, e *episode, reply string) (*NextTurn, error) {
-	if err := g.mustBeOpen(ctx, e); err != nil {
+// Say closes the turn being played with the agent's reply, as Turn does, and has the
+// task's simulated user say the next message. It is refused where the task has no such
+// user, still has turns of its own, or has no more messages.
+func (g *Gateway) Say(ctx context.Context, id astra.EpisodeID, reply, message string) (*NextTurn, error) {
+	var next *NextTurn
+	err := g.use(ctx, id, func(e *episode) (err error) {
+		next, err = g.say(ctx, e, reply, message)
+		return err
+	})
+	return next, err
+}
+
+func (g *Gateway) say(ctx context.Context, e *episode, reply, message string) (*NextTurn, error) {
+	if err := g.mayTurn(ctx, e, reply); err != nil {
 		return nil, err
 	}
 	n := e.rec.Turn()
+	switch {
+	case e.task == nil || e.task.User == nil:
+		return nil, refuse("the task has no simulated user")
+	case n < len(e.task.Turns):
+		return nil, refuse("the task has a message of its own for this turn")
+	case n >= e.task.MaxTurns():
+		return nil, refuse("the task's user has said its %d messages; submit the episode", n)
+	case strings.TrimSpace(message) == "" || len(message) > maxReply:
+		return nil, refuse("a message has 1 to %d bytes", maxReply)
+	}
+	return &NextTurn{Turn: n + 1, Message: message}, g.append(ctx, e, Handed, astra.Event{Turned: &astra.Turned{Turn: n, Reply: reply, Next: &message}})
+}
+
+// mayTurn refuses to close a turn that cannot be closed.
+func (g *Gateway) mayTurn(ctx context.Context, e *episode, reply string) error {
+	if err := g.mustBeOpen(ctx, e); err != nil {
+		return err
+	}
 	if len(reply) > maxReply {
-		return nil, refuse("a reply is at most %d bytes", maxReply)
+		return refuse("a reply is at most %d bytes", maxReply)
 	}
-	if e.rec.Turns[n-1].Reply != nil {
-		return nil, refuse("the last turn was closed already; submit the episode")
+	if e.rec.Turns[e.rec.Turn()-1].Reply != nil {
+		return refuse("the last turn was closed already; submit the episode")
 	}
+	return nil
+}
+
+func (g *Gateway) turn(ctx context.Context, e *episode, reply string) (*NextTurn, error) {
+	if err := g.mayTurn(ctx, e, reply); err != nil {
+		return nil, err
+	}
+	n := e.rec.Turn()
 	turned := astra.Turned{Turn: n, Reply: reply}
 	next := &NextTurn{Turn: n, Done: true}
 	if e.task != nil && n < len(e.task.Turns) {

@@ -38,9 +38,10 @@ type CallBody struct {
 	Key  string          `json:"idempotency_key,omitempty"`
 }
 
-// TurnBody closes a turn.
+// TurnBody closes a turn. With a message, the task's simulated user says it next.
 type TurnBody struct {
-	Reply string `json:"reply"`
+	Reply   string `json:"reply"`
+	Message string `json:"message,omitempty"`
 }
 
 // SubmitBody ends the agent's part. An answer that is a string is taken as it is, any

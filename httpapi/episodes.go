@@ -147,7 +147,13 @@ func (a *api) turn(c echo.Context) error {
 	if err := a.read(c, &body); err != nil {
 		return err
 	}
-	next, err := a.eps.Turn(c.Request().Context(), episodeID(c), body.Reply)
+	var next *gateway.NextTurn
+	var err error
+	if body.Message == "" {
+		next, err = a.eps.Turn(c.Request().Context(), episodeID(c), body.Reply)
+	} else {
+		next, err = a.eps.Say(c.Request().Context(), episodeID(c), body.Reply, body.Message)
+	}
 	if err != nil {
 		return err
 	}

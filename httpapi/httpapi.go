@@ -33,6 +33,7 @@ type Episodes interface {
 	Tools(ctx context.Context, id astra.EpisodeID) ([]astra.PublicTool, error)
 	Call(ctx context.Context, id astra.EpisodeID, c astra.Call) (astra.Step, error)
 	Turn(ctx context.Context, id astra.EpisodeID, reply string) (*gateway.NextTurn, error)
+	Say(ctx context.Context, id astra.EpisodeID, reply, message string) (*gateway.NextTurn, error)
 	Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error)
 	Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkRequest) ([]*gateway.Opening, error)
 	Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error)

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 )
 
 // cacheSchema is the version of what a cache keeps, and part of its keys.
@@ -26,9 +25,7 @@ type Cache struct {
 	kept  keeper
 	name  string
 	model Model // nil: what is kept, and nothing else
-
-	mu     sync.Mutex
-	asking map[string]chan struct{} // closed when the one who asks is done
+	turns *turns
 }
 
 // A keeper keeps entries by their keys. Of two for one key the first may stand.
@@ -65,7 +62,7 @@ func newCache(kept keeper, name string, model Model) *Cache {
 	if model != nil {
 		name = model.Name()
 	}
-	return &Cache{kept: kept, name: name, model: model, asking: map[string]chan struct{}{}}
+	return &Cache{kept: kept, name: name, model: model, turns: newTurns()}
 }
 
 // Name is the name of the model that it answers for.
@@ -85,10 +82,11 @@ func (c *Cache) Complete(ctx context.Context, r Request) (Reply, error) {
 	if err != nil {
 		return Reply{}, cacheTrouble(err)
 	}
-	if err := c.turn(ctx, key); err != nil {
+	done, err := c.turns.take(ctx, key)
+	if err != nil {
 		return Reply{}, cacheTrouble(err)
 	}
-	defer c.done(key)
+	defer done()
 	reply, err := c.read(ctx, key)
 	if reply != nil || err != nil {
 		return deref(reply), cacheTrouble(err)
@@ -112,33 +110,6 @@ func deref(r *Reply) Reply {
 		return Reply{}
 	}
 	return *r
-}
-
-// turn waits until nobody else asks the same.
-func (c *Cache) turn(ctx context.Context, key string) error {
-	for {
-		c.mu.Lock()
-		other := c.asking[key]
-		if other == nil {
-			c.asking[key] = make(chan struct{})
-		}
-		c.mu.Unlock()
-		if other == nil {
-			return nil
-		}
-		select {
-		case <-other:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-func (c *Cache) done(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	close(c.asking[key])
-	delete(c.asking, key)
 }
 
 func cacheTrouble(err error) error {

@@ -32,12 +32,15 @@ type sizes struct {
 }
 
 func newSizes(a *astra.Arena, t *astra.Task) sizes {
-	s := sizes{steps: uint64(t.Calls()), turns: uint64(len(t.Turns)), value: uint64(resultLimit(a)), scenario: uint64(len(t.Scenario))}
+	s := sizes{steps: uint64(t.Calls()), turns: uint64(t.MaxTurns()), value: uint64(resultLimit(a)), scenario: uint64(len(t.Scenario))}
 	for _, turn := range t.Gold {
 		s.goldSteps += uint64(len(turn))
 	}
 	for _, turn := range t.Turns {
 		s.prompt = max(s.prompt, uint64(len(turn.Prompt)))
+	}
+	if t.User != nil {
+		s.prompt = 64 << 10 // what the gateway takes of a simulated user's message
 	}
 	return s
 }

@@ -43,7 +43,7 @@ provenance: {from: CANARY-provenance}
 
 // Tasks that go wrong in every way that could make an error quote what is hidden.
 var canaryTasks = []string{
-	`{"id":"plain","seed":770077007700,"turns":[{"prompt":"Begin."},{"prompt":"Go on."},{"prompt":"CANARY-turn"}],"scenario":{"x":"CANARY-scenario"},
+	`{"id":"plain","seed":770077007700,"turns":[{"prompt":"Begin."},{"prompt":"Go on."},{"prompt":"CANARY-turn"}],"user":{"turns":5,"persona":"CANARY-persona","goal":"CANARY-goal","facts":{"CANARY-fact":"CANARY-told"},"next":["CANARY-next"]},"scenario":{"x":"CANARY-scenario"},
 	  "subtasks":[{"id":"s1","question":"CANARY-question","tool":"look","answer":"CANARY-answer","at":"/CANARY-at"},
 	              {"id":"s2","question":"CANARY-question2","tool":"order","solved":"step.args.q == 'CANARY-solved' || step.value['CANARY-key'] == 1","depends_on":["s1"]}],
 	  "gold":[[{"tool":"order","args":{"q":"CANARY-gold"}}]],"answer":{"expected":"CANARY-expected"},
