@@ -31,10 +31,12 @@ var rooms = map[string][]string{
 	"synth/questions":     {"", "gateway", "llm", "synth"}, // asks models, and tries code in a runtime
 	"synth/rows":          {"", "synth"},
 	"synth/distractors":   {"", "synth"},
+	"synth/servers":       {"", "synth"},
+	"synth/graph":         {"", "synth", "synth/servers"},
 	"trainer":             {"", "gateway"},
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
-		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
+		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/servers", "synth/graph", "trainer", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.
