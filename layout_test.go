@@ -32,10 +32,16 @@ var rooms = map[string][]string{
 	"synth/questions":     {"", "gateway", "llm", "synth", "synth/ask"}, // asks models, and tries code in a runtime
 	"synth/rows":          {"", "synth"},
 	"synth/distractors":   {"", "synth"},
+	"synth/servers":       {"", "synth"},
+	"synth/graph":         {"", "synth", "synth/servers"},
+	"synth/neardup":       {},
+	"synth/tasks":         {"", "llm", "synth", "synth/ask", "synth/graph", "synth/neardup", "synth/servers"},
+	"synth/trajectories":  {"", "gateway", "agent", "llm", "synth", "synth/ask", "synth/graph", "synth/scores", "synth/servers", "synth/tasks"}, // has agents play
 	"trainer":             {"", "gateway"},
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
-		"agent", "synth", "synth/ask", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
+		"agent", "synth", "synth/ask", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/servers", "synth/graph", "synth/neardup",
+		"synth/tasks", "synth/scores", "synth/trajectories", "trainer", "trainer/datasets", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.
