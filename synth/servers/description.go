@@ -3,7 +3,6 @@ package servers
 import (
 	"fmt"
 	"strings"
-	"unicode"
 )
 
 // What a description must have. The paper asks for clear documentation and gives no measure;
@@ -28,7 +27,7 @@ func wordSet(words string) map[string]bool {
 
 // saysNothing says what a tool's description lacks; "" if nothing.
 func saysNothing(t *Tool) string {
-	words, han := wordsOf(t.Description)
+	words, han := Words(t.Description)
 	if len(words) == 0 && han == 0 {
 		return "there is no description"
 	}
@@ -39,7 +38,7 @@ func saysNothing(t *Tool) string {
 		return ""
 	}
 	named := map[string]bool{}
-	inName, _ := wordsOf(t.Name)
+	inName, _ := Words(t.Name)
 	for _, w := range inName {
 		named[stem(w)] = true
 	}
@@ -49,36 +48,6 @@ func saysNothing(t *Tool) string {
 		}
 	}
 	return fmt.Sprintf("%.60q says no more than the name", t.Description)
-}
-
-// wordsOf splits a text into words in lower case, at underscores and within camelCase too,
-// and counts its Han characters, which are no words.
-func wordsOf(s string) (words []string, han int) {
-	var word strings.Builder
-	end := func() {
-		if word.Len() > 0 {
-			words = append(words, strings.ToLower(word.String()))
-			word.Reset()
-		}
-	}
-	before := ' '
-	for _, r := range s {
-		switch {
-		case isHan(r):
-			han++
-			end()
-		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
-			end()
-		default:
-			if unicode.IsUpper(r) && unicode.IsLower(before) {
-				end()
-			}
-			word.WriteRune(r)
-		}
-		before = r
-	}
-	end()
-	return words, han
 }
 
 // stem takes what English grammar puts behind a word: gets is get.
