@@ -78,15 +78,15 @@ type mergedRow struct {
 // tools of one name and different code are both kept: the second is renamed, and noted.
 func ReadEnvironments(file string, r io.Reader) iter.Seq2[*Environments, error] {
 	return func(yield func(*Environments, error) bool) {
-		for row, err := range rowsOf(file, r) {
+		for row, err := range Objects(file, r) {
 			var e *Environments
 			if err == nil {
 				var why *RowError
-				if e, why = readEnvironments(row.data); why != nil {
-					why.File, why.Line = file, row.line
+				if e, why = readEnvironments(row.Data); why != nil {
+					why.File, why.Line = file, row.Line
 					err = why
 				} else {
-					e.Line = row.line
+					e.Line = row.Line
 				}
 			}
 			if !yield(e, err) {

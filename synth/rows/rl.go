@@ -41,22 +41,22 @@ const maxGold = 4096
 // lack schema or code (they are left out). Other keys of a row are passed over.
 func ReadRL(file string, r io.Reader) iter.Seq2[*RLRow, error] {
 	return func(yield func(*RLRow, error) bool) {
-		for row, err := range rowsOf(file, r) {
+		for row, err := range Objects(file, r) {
 			if err != nil {
 				if !yield(nil, err) {
 					return
 				}
 				continue
 			}
-			rl, why := readRL(row.data)
+			rl, why := readRL(row.Data)
 			if why != nil {
-				why.File, why.Line = file, row.line
+				why.File, why.Line = file, row.Line
 				if !yield(nil, why) {
 					return
 				}
 				continue
 			}
-			if rl.Line = row.line; !yield(rl, nil) {
+			if rl.Line = row.Line; !yield(rl, nil) {
 				return
 			}
 		}

@@ -36,17 +36,17 @@ func complain(fix, format string, args ...any) *RowError {
 	return &RowError{Msg: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-// A row is one JSON object of a file.
-type row struct {
-	line int
-	data json.RawMessage
+// An Object is one row of a file.
+type Object struct {
+	Line int // from 1: where the row begins
+	Data json.RawMessage
 }
 
-// rowsOf yields a file's rows: an object a line, a list of objects a line, or one indented
+// Objects yields a file's rows: an object a line, a list of objects a line, or one indented
 // document, which is what the paper's last step writes. What cannot be read of one line is
 // an error there; an error of the reader is yielded last.
-func rowsOf(file string, r io.Reader) iter.Seq2[row, error] {
-	return func(yield func(row, error) bool) {
+func Objects(file string, r io.Reader) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
 		l := &lineReader{r: bufio.NewReaderSize(r, 64<<10)}
 		for {
 			line, err := l.next()
@@ -54,7 +54,7 @@ func rowsOf(file string, r io.Reader) iter.Seq2[row, error] {
 				return
 			}
 			if err != nil && !errors.Is(err, errTooLong) {
-				yield(row{line: l.n}, fmt.Errorf("%s: %w", file, err))
+				yield(Object{Line: l.n}, fmt.Errorf("%s: %w", file, err))
 				return
 			}
 			at := l.n
@@ -69,14 +69,14 @@ func rowsOf(file string, r io.Reader) iter.Seq2[row, error] {
 }
 
 // yieldRows yields what stands in one line; false is the end.
-func yieldRows(file string, at int, line []byte, err error, yield func(row, error) bool) bool {
+func yieldRows(file string, at int, line []byte, err error, yield func(Object, error) bool) bool {
 	found, why := splitRows(line, err)
 	if why != nil {
 		why.File, why.Line = file, at
-		return yield(row{line: at}, why)
+		return yield(Object{Line: at}, why)
 	}
 	for _, data := range found {
-		if !yield(row{at, data}, nil) {
+		if !yield(Object{at, data}, nil) {
 			return false
 		}
 	}
@@ -166,12 +166,12 @@ func (l *lineReader) rest(first []byte) ([]byte, error) {
 // read yields what f makes of each row. An error of f is placed and yielded for its row.
 func read[T any](file string, r io.Reader, f func(json.RawMessage) (T, *RowError)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		for row, err := range rowsOf(file, r) {
+		for row, err := range Objects(file, r) {
 			var v T
 			if err == nil {
 				var why *RowError
-				if v, why = f(row.data); why != nil {
-					why.File, why.Line = file, row.line
+				if v, why = f(row.Data); why != nil {
+					why.File, why.Line = file, row.Line
 					err = why
 				}
 			}
