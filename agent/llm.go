@@ -66,6 +66,10 @@ const (
 // ErrModel says that the model could not be asked, or that its answer could not be read.
 var ErrModel = errors.New("the model did not answer")
 
+// ErrRequest is an ErrModel of this one request, which its server refuses, such as a chat
+// that is too long for it: other episodes may well go on.
+var ErrRequest = errors.New("the request was refused")
+
 // maxCompletion bounds what a model server may send for one completion.
 const maxCompletion = 32 << 20
 
@@ -280,8 +284,13 @@ func (l *LLM) call(ctx context.Context, s Session, tool, arguments string) (stri
 func (l *LLM) explain(ctx context.Context, err error) error {
 	text := err.Error()
 	var api *openai.Error
-	if errors.As(err, &api) && api.Message != "" {
-		text += ": " + api.Message
+	if errors.As(err, &api) {
+		if api.Message != "" {
+			text += ": " + api.Message
+		}
+		if slices.Contains([]int{http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity}, api.StatusCode) {
+			err = errors.Join(ErrRequest, err)
+		}
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = fmt.Sprintf("no completion within %s", l.opts.Timeout)

@@ -15,10 +15,12 @@ import (
 // and what an earlier process had done already counts like the rest.
 type Report struct {
 	Author    string         `json:"author"`
+	Data      string         `json:"data"` // which of ASTRA's it is set beside: SFT or RL
 	Run       string         `json:"run"`
 	Settings  map[string]any `json:"settings"`
 	Arenas    []ReportArena  `json:"arenas"`
 	Tasks     int            `json:"tasks"`
+	Kept      int            `json:"trajectories,omitempty"` // that were accepted, where any were made
 	Yields    []Yield        `json:"yields"`
 	Usage     *ReportUsage   `json:"usage,omitempty"` // of models; none was asked without it
 	Figures   []Figure       `json:"figures"`
@@ -31,7 +33,7 @@ type ReportArena struct {
 	Digest   string  `json:"digest"`
 	Tasks    int     `json:"tasks"`
 	Tools    int     `json:"tools"`
-	Mutation float64 `json:"mutation_score"` // mutated answers that were refused, a share
+	Mutation float64 `json:"mutation_score,omitempty"` // mutated answers that were refused, a share
 }
 
 // ReportUsage is what the models of a run took, whoever paid for it: a run that went on
@@ -48,7 +50,7 @@ type ReportUsage struct {
 type Figure struct {
 	Name  string   `json:"name"`
 	Value float64  `json:"value"`
-	Paper *float64 `json:"paper,omitempty"` // of ASTRA's RL data (A.1.2)
+	Paper *float64 `json:"paper,omitempty"` // of ASTRA's data (A.1.1, A.1.2)
 }
 
 // A Distribution counts instances by something.

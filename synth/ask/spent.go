@@ -3,6 +3,7 @@ package ask
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/astra-arenas/astra/llm"
@@ -29,14 +30,11 @@ func (s *Spent) Add(o Spent) {
 // concurrent use.
 type Tally struct {
 	mu     sync.Mutex
-	stages []Spent // in the order in which they first spent
+	stages []Spent // in the order of their making
 }
 
 // Add counts what an item of a stage took.
 func (t *Tally) Add(stage string, s Spent) {
-	if s.Calls == 0 {
-		return
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.stages {
@@ -49,31 +47,33 @@ func (t *Tally) Add(stage string, s Spent) {
 	t.stages = append(t.stages, s)
 }
 
-// Stages are what each has spent so far, rejected items included, and including what
-// earlier processes of the run did.
+// Stages are what each that asked anything has spent so far, rejected items included, and
+// including what earlier processes of the run did.
 func (t *Tally) Stages() []Spent {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return append([]Spent(nil), t.stages...)
+	return slices.DeleteFunc(slices.Clone(t.stages), func(s Spent) bool { return s.Calls == 0 })
 }
 
 // A Spender is a value that knows what it took.
 type Spender interface{ Cost() Spent }
 
 // Stage is a stage of a run whose items come from another, and which yields what passed. An
-// error of either ends it.
+// error of either ends it. What it returns is ranged over once.
 func Stage[In any, Out Spender](ctx context.Context, run *synth.Run, t *Tally, name string, items iter.Seq2[In, error], key func(In) string, do func(context.Context, In) (synth.Result[Out], error)) iter.Seq2[Out, error] {
-	return func(yield func(Out, error) bool) {
-		var none Out
-		var trouble error // of the items; read after Stage has seen their end
-		keyed := func(yield func(synth.Keyed[In]) bool) {
-			for item, err := range items {
-				if trouble = err; err != nil || !yield(synth.Keyed[In]{Key: key(item), Item: item}) {
-					return
-				}
+	t.Add(name, Spent{})
+	var trouble error // of the items; read after the stage has seen their end
+	keyed := func(yield func(synth.Keyed[In]) bool) {
+		for item, err := range items {
+			if trouble = err; err != nil || !yield(synth.Keyed[In]{Key: key(item), Item: item}) {
+				return
 			}
 		}
-		for r, err := range synth.Stage(ctx, run, name, keyed, do) {
+	}
+	results := synth.Stage(ctx, run, name, keyed, do) // now, so that stages are told in the order of their making
+	return func(yield func(Out, error) bool) {
+		var none Out
+		for r, err := range results {
 			if err != nil {
 				yield(none, err)
 				return

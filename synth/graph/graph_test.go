@@ -166,3 +166,21 @@ func TestAddTypesBounded(t *testing.T) {
 	g := graph.New([]servers.Server{server("s", returns(tool("search", "Looks."), out), tool("get", "Reads.", "order_id"))}, nil)
 	g.AddTypes()
 }
+
+// Of keeps a server's own tools and edges, and their weights.
+func TestOf(t *testing.T) {
+	all := []servers.Server{{Name: "a", Tools: []servers.Tool{{Name: "x"}, {Name: "y"}}}, {Name: "b", Tools: []servers.Tool{{Name: "x"}, {Name: "z"}}}}
+	g := New(all, &Options{Across: true})
+	g.AddChain([]Node{{"a", "x"}, {"b", "z"}, {"b", "x"}, {"b", "z"}})
+	g.AddChain([]Node{{"b", "z"}, {"b", "x"}})
+	of := g.Of("b")
+	if n := of.Nodes(); len(n) != 2 || n[0] != (Node{"b", "x"}) {
+		t.Errorf("nodes = %v", n)
+	}
+	if e := of.Edges(); len(e) != 2 || e[0].From != 0 || e[0].To != 1 || e[0].Weight != 1 || e[1].Weight != 2 {
+		t.Errorf("edges = %+v", e)
+	}
+	if len(g.Of("none").Nodes()) != 0 {
+		t.Error("a server that is not there has tools")
+	}
+}
