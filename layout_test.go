@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"synth/servers":       {"", "synth", "synth/rows"}, // its files are rows too
 	"synth/graph":         {"", "synth", "synth/servers"},
 	"synth/neardup":       {},
+	"synth/scores":        {"", "llm", "synth", "synth/ask"},
 	"synth/tasks":         {"", "llm", "synth", "synth/ask", "synth/graph", "synth/neardup", "synth/servers"},
 	"synth/trajectories":  {"", "gateway", "agent", "llm", "synth", "synth/ask", "synth/graph", "synth/scores", "synth/servers", "synth/tasks"}, // has agents play
 	"trainer":             {"", "gateway"},

@@ -170,11 +170,11 @@ func TestAddTypesBounded(t *testing.T) {
 // Of keeps a server's own tools and edges, and their weights.
 func TestOf(t *testing.T) {
 	all := []servers.Server{{Name: "a", Tools: []servers.Tool{{Name: "x"}, {Name: "y"}}}, {Name: "b", Tools: []servers.Tool{{Name: "x"}, {Name: "z"}}}}
-	g := New(all, &Options{Across: true})
-	g.AddChain([]Node{{"a", "x"}, {"b", "z"}, {"b", "x"}, {"b", "z"}})
-	g.AddChain([]Node{{"b", "z"}, {"b", "x"}})
+	g := graph.New(all, &graph.Options{Across: true})
+	g.AddChain([]graph.Node{{Server: "a", Tool: "x"}, {Server: "b", Tool: "z"}, {Server: "b", Tool: "x"}, {Server: "b", Tool: "z"}})
+	g.AddChain([]graph.Node{{Server: "b", Tool: "z"}, {Server: "b", Tool: "x"}})
 	of := g.Of("b")
-	if n := of.Nodes(); len(n) != 2 || n[0] != (Node{"b", "x"}) {
+	if n := of.Nodes(); len(n) != 2 || n[0] != (graph.Node{Server: "b", Tool: "x"}) {
 		t.Errorf("nodes = %v", n)
 	}
 	if e := of.Edges(); len(e) != 2 || e[0].From != 0 || e[0].To != 1 || e[0].Weight != 1 || e[1].Weight != 2 {
