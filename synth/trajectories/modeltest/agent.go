@@ -10,8 +10,10 @@ import (
 
 var reference = regexp.MustCompile(`\(ref ([?!]?)([0-9a-f-]*)\)`)
 
-// ref is what a request is to be served with: its tools' codes, and a mark, "?" where
+// Reference is what a request is to be served with: its tools' codes, and a mark, "?" where
 // something is to be asked for first, "!" where it is to be declined.
+func Reference(mark string, tools ...string) string { return ref(mark, tools) }
+
 func ref(mark string, tools []string) string {
 	codes := make([]string, len(tools))
 	for i, t := range tools {
