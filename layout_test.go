@@ -31,10 +31,11 @@ var rooms = map[string][]string{
 	"synth/questions":     {"", "gateway", "llm", "synth"}, // asks models, and tries code in a runtime
 	"synth/rows":          {"", "synth"},
 	"synth/distractors":   {"", "synth"},
+	"synth/neardup":       {}, // a leaf: tasks and conversations are both told apart by it
 	"trainer":             {"", "gateway"},
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
-		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "trainer", "examples"},
+		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/neardup", "trainer", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.
