@@ -123,10 +123,13 @@ func scalarPairs(n *yaml.Node) (map[string]string, bool) {
 }
 
 // upstreams is the runtime that knows what the aliases stand for.
-func (a *app) upstreams() (*upstream.Runtime, error) {
+func (a *app) upstreams() (*upstream.Runtime, error) { return a.reaching(a.config.Upstreams) }
+
+// reaching is the runtime of these targets, whose variables are filled in.
+func (a *app) reaching(mapped map[string]upstream.Target) (*upstream.Runtime, error) {
 	targets := map[string]upstream.Target{}
-	for _, alias := range slices.Sorted(maps.Keys(a.config.Upstreams)) {
-		t, err := a.expand(a.config.Upstreams[alias])
+	for _, alias := range slices.Sorted(maps.Keys(mapped)) {
+		t, err := a.expand(mapped[alias])
 		if err != nil {
 			return nil, failf("Set it, or take the upstream out of astra.yaml.", "upstreams.%s: %w", alias, err)
 		}

@@ -79,12 +79,12 @@ func TestReach(t *testing.T) {
 
 func TestReachRefuses(t *testing.T) {
 	for call, want := range map[string]string{
-		`{"url":"ftp://example.com/x"}`:                                 "no URL",
-		`{"url":"https://example.com/${HOME}/mcp"}`:                     "placeholder in its path",
-		`{"url":"https://example.com/mcp?a=${HOME}"}`:                   "has a ${",
-		`{"url":"https://${HOME}.example.com/mcp"}`:                     "no URL",
+		`{"url":"ftp://example.com/x"}`:                                 "none of a web server",
+		`{"url":"https://example.com/${HOME}/mcp"}`:                     "placeholder is in its path",
+		`{"url":"https://example.com/mcp?a=${HOME}"}`:                   "it has a ${",
+		`{"url":"https://${HOME}.example.com/mcp"}`:                     "none of a web server",
 		`{"url":"https://e.example/mcp","headers":{"a: b\r\nc":"x"}}`:   "cannot be sent",
-		`{"python_sdk_url":"https://e.example/{smithery_api_key}/mcp"}`: "placeholder in its path",
+		`{"python_sdk_url":"https://e.example/{smithery_api_key}/mcp"}`: "placeholder is in its path",
 		`{"mock_tool":true,"url":"ftp://example.com"}`:                  "",
 		`{}`:   "",
 		`null`: "",

@@ -2,6 +2,7 @@ package servers
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -39,27 +40,41 @@ func (c *paperCall) reach(alias string) (*Reach, error) {
 	if c == nil || c.Mock != nil || c.URL == "" && c.SDK == "" {
 		return nil, nil
 	}
+	if c.URL != "" {
+		return NewReach(alias, c.URL, c.Headers)
+	}
+	v := &veil{alias: alias, holds: map[string]string{}}
+	address, err := v.smithery(c)
+	if err != nil {
+		return nil, fmt.Errorf("call_info.python_sdk_url: %w", err)
+	}
+	return &Reach{URL: address, Variables: v.variables()}, nil
+}
+
+// NewReach is how the MCP server of that alias is reached, with variables where secrets are,
+// or may be. An error quotes no URL.
+func NewReach(alias, address string, headers map[string]string) (*Reach, error) {
 	v := &veil{alias: alias, holds: map[string]string{}}
 	r := &Reach{Headers: map[string]string{}}
 	var err error
-	if c.URL != "" {
-		r.URL, err = v.url("url", c.URL)
-	} else {
-		r.URL, err = v.smithery(c)
+	if r.URL, err = v.url(address); err != nil {
+		return nil, fmt.Errorf("the url: %w", err)
 	}
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		if !headerName.MatchString(name) {
 			return nil, fmt.Errorf("the header %.60q cannot be sent", name)
 		}
-		r.Headers[name] = v.header(name, c.Headers[name])
+		r.Headers[name] = v.header(name, headers[name])
 	}
-	for _, name := range slices.Sorted(maps.Keys(v.holds)) {
-		r.Variables = append(r.Variables, Variable{name, v.holds[name]})
-	}
+	r.Variables = v.variables()
 	return r, nil
+}
+
+func (v *veil) variables() (all []Variable) {
+	for _, name := range slices.Sorted(maps.Keys(v.holds)) {
+		all = append(all, Variable{name, v.holds[name]})
+	}
+	return all
 }
 
 var headerName = regexp.MustCompile(`^[A-Za-z0-9-]{1,100}$`)
@@ -98,16 +113,16 @@ func (v *veil) header(name, value string) string {
 }
 
 // url keeps the scheme, the host, and of the path what looks like words.
-func (v *veil) url(key, raw string) (string, error) {
+func (v *veil) url(raw string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return "", fmt.Errorf("call_info.%s is no URL of a web server", key)
+		return "", errors.New("it is none of a web server")
 	}
 	if strings.ContainsAny(u.Path, "{}") {
-		return "", fmt.Errorf("call_info.%s has a placeholder in its path", key)
+		return "", errors.New("a placeholder is in its path")
 	}
 	if strings.Contains(raw, "${") { // it would be filled in from the operator's environment
-		return "", fmt.Errorf("call_info.%s has a ${: only what astra puts there may be a variable", key)
+		return "", errors.New("it has a ${, and only what astra puts there may be a variable")
 	}
 	var b strings.Builder
 	b.WriteString(u.Scheme + "://")
@@ -181,7 +196,7 @@ func (v *veil) smithery(c *paperCall) (string, error) {
 	if c.noConfig() {
 		raw = strings.ReplaceAll(raw, "{config_b64}", emptyConfig)
 	}
-	address, err := v.url("python_sdk_url", raw)
+	address, err := v.url(raw)
 	if err != nil {
 		return "", err
 	}
