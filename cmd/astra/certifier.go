@@ -25,7 +25,7 @@ type certifier struct {
 	house    *house // runtimes, taken down at close
 	runtimes []gateway.Runtime
 	dir      string // of throwaway stores
-	made     atomic.Int64
+	made     *atomic.Int64
 }
 
 func (a *app) newCertifier(ctx context.Context) (*certifier, error) {
@@ -33,7 +33,7 @@ func (a *app) newCertifier(ctx context.Context) (*certifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &certifier{app: a, house: &house{}, dir: dir}
+	c := &certifier{app: a, house: &house{}, dir: dir, made: new(atomic.Int64)}
 	pool := sandbox.NewPool(nil)
 	c.house.undo = append(c.house.undo, func() error { pool.Close(); return nil })
 	if c.runtimes, err = a.runtimes(ctx, c.house, pool); err != nil {

@@ -79,8 +79,8 @@ func lost(err error) bool {
 // that follow each other.
 const maxOwners = 5
 
-// ask does do, and again with a new link when the owner was lost.
-func ask[T any](ctx context.Context, f *follower, do func(*link) (T, error)) (v T, err error) {
+// askOwner does do, and again with a new link when the owner was lost.
+func askOwner[T any](ctx context.Context, f *follower, do func(*link) (T, error)) (v T, err error) {
 	var l *link
 	for range maxOwners {
 		if l, err = f.connect(ctx, l); err != nil {
@@ -94,28 +94,28 @@ func ask[T any](ctx context.Context, f *follower, do func(*link) (T, error)) (v 
 }
 
 func (f *follower) PublicArenas(ctx context.Context) ([]astra.PublicArena, error) {
-	return ask(ctx, f, func(l *link) ([]astra.PublicArena, error) { return l.PublicArenas(ctx) })
+	return askOwner(ctx, f, func(l *link) ([]astra.PublicArena, error) { return l.PublicArenas(ctx) })
 }
 
 func (f *follower) PublicArena(ctx context.Context, ref string) (astra.PublicArena, error) {
-	return ask(ctx, f, func(l *link) (astra.PublicArena, error) { return l.PublicArena(ctx, ref) })
+	return askOwner(ctx, f, func(l *link) (astra.PublicArena, error) { return l.PublicArena(ctx, ref) })
 }
 
 func (f *follower) Tasks(ctx context.Context, ref string, split astra.Split) ([]astra.PublicTask, error) {
-	return ask(ctx, f, func(l *link) ([]astra.PublicTask, error) { return l.Tasks(ctx, ref, split) })
+	return askOwner(ctx, f, func(l *link) ([]astra.PublicTask, error) { return l.Tasks(ctx, ref, split) })
 }
 
 // Open may leave an episode behind that nobody hears of; it expires.
 func (f *follower) Open(ctx context.Context, req gateway.OpenRequest) (*gateway.Opening, error) {
-	return ask(ctx, f, func(l *link) (*gateway.Opening, error) { return l.Open(ctx, req) })
+	return askOwner(ctx, f, func(l *link) (*gateway.Opening, error) { return l.Open(ctx, req) })
 }
 
 func (f *follower) Resolve(ctx context.Context, key astra.Key) (astra.EpisodeID, error) {
-	return ask(ctx, f, func(l *link) (astra.EpisodeID, error) { return l.Resolve(ctx, key) })
+	return askOwner(ctx, f, func(l *link) (astra.EpisodeID, error) { return l.Resolve(ctx, key) })
 }
 
 func (f *follower) Tools(ctx context.Context, id astra.EpisodeID) ([]astra.PublicTool, error) {
-	return ask(ctx, f, func(l *link) ([]astra.PublicTool, error) { return l.Tools(ctx, id) })
+	return askOwner(ctx, f, func(l *link) ([]astra.PublicTool, error) { return l.Tools(ctx, id) })
 }
 
 // Call gives every call a key, so that one whose answer was lost does not step twice.
@@ -123,7 +123,7 @@ func (f *follower) Call(ctx context.Context, id astra.EpisodeID, c astra.Call) (
 	if c.Key == "" {
 		c.Key = rand.Text()
 	}
-	return ask(ctx, f, func(l *link) (astra.Step, error) { return l.Call(ctx, id, c) })
+	return askOwner(ctx, f, func(l *link) (astra.Step, error) { return l.Call(ctx, id, c) })
 }
 
 // Turn has no key. Whether a turn whose answer was lost was closed is read from the record.
@@ -133,7 +133,7 @@ func (f *follower) Turn(ctx context.Context, id astra.EpisodeID, reply string) (
 		return nil, err
 	}
 	first := true
-	return ask(ctx, f, func(l *link) (*gateway.NextTurn, error) {
+	return askOwner(ctx, f, func(l *link) (*gateway.NextTurn, error) {
 		if first {
 			first = false
 			return l.Turn(ctx, id, reply)
@@ -170,51 +170,51 @@ func added(v astra.View, turn int) []string {
 
 // Submit may be repeated: the same answer gets the recorded score.
 func (f *follower) Submit(ctx context.Context, id astra.EpisodeID, s astra.Submitted) (*astra.Score, error) {
-	return ask(ctx, f, func(l *link) (*astra.Score, error) { return l.Submit(ctx, id, s) })
+	return askOwner(ctx, f, func(l *link) (*astra.Score, error) { return l.Submit(ctx, id, s) })
 }
 
 func (f *follower) Episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error) {
-	return ask(ctx, f, func(l *link) (*astra.Episode, error) { return l.Episode(ctx, id) })
+	return askOwner(ctx, f, func(l *link) (*astra.Episode, error) { return l.Episode(ctx, id) })
 }
 
 func (f *follower) Public(ctx context.Context, id astra.EpisodeID) (astra.PublicTask, error) {
-	return ask(ctx, f, func(l *link) (astra.PublicTask, error) { return l.Public(ctx, id) })
+	return askOwner(ctx, f, func(l *link) (astra.PublicTask, error) { return l.Public(ctx, id) })
 }
 
 func (f *follower) AddArena(ctx context.Context, b *astra.Bundle) (astra.PublicArena, error) {
-	return ask(ctx, f, func(l *link) (astra.PublicArena, error) { return l.AddArena(ctx, b) })
+	return askOwner(ctx, f, func(l *link) (astra.PublicArena, error) { return l.AddArena(ctx, b) })
 }
 
 func (f *follower) List(ctx context.Context, q astra.Query) (astra.Page, error) {
-	return ask(ctx, f, func(l *link) (astra.Page, error) { return l.List(ctx, q) })
+	return askOwner(ctx, f, func(l *link) (astra.Page, error) { return l.List(ctx, q) })
 }
 
 func (f *follower) Replay(ctx context.Context, id astra.EpisodeID) (*gateway.Replay, error) {
-	return ask(ctx, f, func(l *link) (*gateway.Replay, error) { return l.Replay(ctx, id) })
+	return askOwner(ctx, f, func(l *link) (*gateway.Replay, error) { return l.Replay(ctx, id) })
 }
 
 // Fork may leave episodes behind that nobody hears of; they expire.
 func (f *follower) Fork(ctx context.Context, id astra.EpisodeID, req gateway.ForkRequest) ([]*gateway.Opening, error) {
-	return ask(ctx, f, func(l *link) ([]*gateway.Opening, error) { return l.Fork(ctx, id, req) })
+	return askOwner(ctx, f, func(l *link) ([]*gateway.Opening, error) { return l.Fork(ctx, id, req) })
 }
 
 // Rewind may leave an episode behind, as Fork may.
 func (f *follower) Rewind(ctx context.Context, id astra.EpisodeID, req gateway.RewindRequest) (*gateway.Opening, error) {
-	return ask(ctx, f, func(l *link) (*gateway.Opening, error) { return l.Rewind(ctx, id, req) })
+	return askOwner(ctx, f, func(l *link) (*gateway.Opening, error) { return l.Rewind(ctx, id, req) })
 }
 
 func (f *follower) StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*gateway.State, error) {
-	return ask(ctx, f, func(l *link) (*gateway.State, error) { return l.StateAt(ctx, id, at) })
+	return askOwner(ctx, f, func(l *link) (*gateway.State, error) { return l.StateAt(ctx, id, at) })
 }
 
 func (f *follower) Abort(ctx context.Context, id astra.EpisodeID, reason string) error {
-	_, err := ask(ctx, f, func(l *link) (struct{}, error) { return struct{}{}, l.Abort(ctx, id, reason) })
+	_, err := askOwner(ctx, f, func(l *link) (struct{}, error) { return struct{}{}, l.Abort(ctx, id, reason) })
 	return err
 }
 
 // ExportSFT is not repeated once something was written.
 func (f *follower) ExportSFT(ctx context.Context, w *rowCounter, q astra.Query, least float64) error {
-	_, err := ask(ctx, f, func(l *link) (struct{}, error) {
+	_, err := askOwner(ctx, f, func(l *link) (struct{}, error) {
 		err := l.ExportSFT(ctx, w, q, least)
 		if w.err != nil {
 			err = w.err // ours, not the owner's
@@ -242,7 +242,7 @@ func newDoorman(f *follower, parallel int) doorman {
 const atTheDoor = "http://astra.invalid/episode/mcp"
 
 func (d doorman) RoundTrip(r *http.Request) (*http.Response, error) {
-	return ask(r.Context(), d.f, func(l *link) (*http.Response, error) {
+	return askOwner(r.Context(), d.f, func(l *link) (*http.Response, error) {
 		to, err := url.Parse(l.agents)
 		if err != nil {
 			return nil, err

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,19 +25,14 @@ const questionsVersion = "questions-1"
 
 // questionsFlags are those of `astra synth questions`.
 type questionsFlags struct {
-	opts        questions.Options
-	model       llm.Options
-	limits      llm.Limits
-	prices      llm.Prices
-	api         string
-	runtime     string
-	language    string
-	tools       []string
-	out         string
-	most        int
-	parallel    int
-	replay      bool
-	temperature float64
+	modelFlags
+	opts     questions.Options
+	runtime  string
+	language string
+	tools    []string
+	out      string
+	most     int
+	parallel int
 }
 
 func (a *app) synthQuestionsCommand() *cobra.Command {
@@ -60,7 +54,7 @@ and --replay asks for none that is not.`,
   astra synth questions questions.jsonl --model gpt-5.2 --price-in 1.25 --price-out 10 --requests 500`}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.out, "out", "o", "arenas", "`DIR` that the arenas and the report are written to")
-	flags.StringVar(&f.api, "api", "openai", "protocol of the model's `API`: openai or anthropic")
+	f.register(flags)
 	flags.StringVar(&f.runtime, "runtime", "javascript", "`RUNTIME` of the tools: javascript or python")
 	flags.StringVar(&f.language, "language", "en", "`LANGUAGE` to ask in: en or zh")
 	flags.StringSliceVar(&f.tools, "tools", nil, "`ARENA` whose tools questions are asked about (repeatable)")
@@ -75,21 +69,10 @@ and --replay asks for none that is not.`,
 	flags.BoolVar(&f.opts.NoMerging, "no-merging", false, "each sub-question keeps a tool of its own")
 	flags.StringVar(&f.opts.Name, "name", "questions", "what the arenas' names begin with")
 	flags.Int64Var(&f.opts.MaxTokens, "max-tokens", 0, "tokens of one reply at most (default 16384)")
-	flags.Float64Var(&f.temperature, "temperature", 0, "sampling temperature (default the server's)")
 	flags.IntVar(&f.parallel, "parallel", 8, "instances at a time")
-	flags.BoolVar(&f.model.Stream, "stream", false, "ask for replies in pieces, so that one that stalls is noticed")
-	flags.DurationVar(&f.model.Timeout, "timeout", 5*time.Minute, "`TIME` that one reply may take")
-	flags.IntVar(&f.limits.Concurrent, "concurrent", 0, "requests at a time (default as many as it takes)")
-	flags.Float64Var(&f.limits.Requests, "requests", 0, "requests a minute (default unlimited)")
-	flags.Float64Var(&f.limits.Tokens, "tokens", 0, "tokens a minute (default unlimited)")
-	flags.Float64Var(&f.prices.Input, "price-in", 0, "what a million tokens of input cost")
-	flags.Float64Var(&f.prices.Output, "price-out", 0, "what a million tokens of output cost")
-	flags.BoolVar(&f.replay, "replay", false, "ask the model nothing: replies that are not kept are an error")
 	a.settings(cmd, "base_url", "model")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if flags.Changed("temperature") {
-			f.opts.Temperature = &f.temperature
-		}
+		f.opts.Temperature = f.sampling(flags)
 		return a.synthQuestions(cmd.Context(), args, &f)
 	}
 	return a.wantsJSON(cmd)
@@ -104,7 +87,7 @@ func (f *questionsFlags) check(a *app, files []string) error {
 	case f.parallel < 1 || f.most < 0 || f.opts.MinHops < 1 || f.opts.MaxHops < f.opts.MinHops || f.opts.MaxHops > synth.MaxNodes:
 		return &problem{err: fmt.Errorf("--parallel, --limit and hops want whole numbers: hops from 1 to %d, --max-hops not below --min-hops", synth.MaxNodes), code: 2}
 	}
-	return errors.Join(oneOf("api", f.api, "openai", "anthropic"), oneOf("runtime", f.runtime, "javascript", "python"), oneOf("language", f.language, "en", "zh"))
+	return errors.Join(f.modelFlags.check(), oneOf("runtime", f.runtime, "javascript", "python"), oneOf("language", f.language, "en", "zh"))
 }
 
 func (a *app) synthQuestions(ctx context.Context, files []string, f *questionsFlags) error {
@@ -174,7 +157,7 @@ func (a *app) askQuestions(ctx context.Context, sources []questions.Source, f *q
 	}
 	defer func() { err = s.end(err) }()
 	meter := llm.NewMeter(f.prices)
-	model, err := f.chat(a, s, meter)
+	model, err := f.chat(a, s.store, meter)
 	if err != nil {
 		return err
 	}
@@ -191,7 +174,7 @@ func (a *app) askQuestions(ctx context.Context, sources []questions.Source, f *q
 	if err := s.keepArenas(ctx, author.Write(ctx, s.run, each(sources))); err != nil {
 		return err
 	}
-	s.usage = usage(author, f.prices)
+	s.usage = usage(f.prices, author.Spent())
 	return s.finish(questionsVersion, id)
 }
 
@@ -203,29 +186,6 @@ func each(sources []questions.Source) iter.Seq2[questions.Source, error] {
 			}
 		}
 	}
-}
-
-// chat is the model, behind a memory of what it said.
-func (f *questionsFlags) chat(a *app, s *synthesis, meter *llm.Meter) (llm.Model, error) {
-	if f.replay {
-		return llm.NewNotedCache(s.store, a.config.Model, nil), nil
-	}
-	opts := f.model
-	opts.BaseURL, opts.Model, opts.APIKey, opts.Limiter, opts.Meter = a.config.BaseURL, a.config.Model, a.apiKey(), llm.NewLimiter(f.limits), meter
-	if opts.APIKey == "" && opts.BaseURL == "" {
-		return nil, failf("Set ASTRA_API_KEY, or --base-url for a server that asks for none.", "the model's API wants a key")
-	}
-	var m llm.Model
-	var err error
-	if f.api == "anthropic" {
-		m, err = llm.NewAnthropic(opts)
-	} else {
-		m, err = llm.NewOpenAI(opts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return llm.NewNotedCache(s.store, a.config.Model, m), nil
 }
 
 // keepArenas writes what an author yields, each with its certificate.
@@ -262,20 +222,6 @@ func (s *synthesis) keepArenas(ctx context.Context, arenas iter.Seq2[questions.A
 
 // certificateNote is where a run's memory has the certificate of an arena.
 func certificateNote(d astra.Digest) string { return "synth/certificate/" + string(d) }
-
-// usage is what the model took, by the run's own notes: the same however often it was
-// interrupted.
-func usage(author *questions.Author, prices llm.Prices) *synth.ReportUsage {
-	var u synth.ReportUsage
-	for _, s := range author.Spent() {
-		u.Calls += int64(s.Calls)
-		u.Repairs += int64(s.Repairs)
-		u.Input += s.Usage.Input
-		u.Output += s.Usage.Output
-		u.Cost += prices.Cost(s.Usage)
-	}
-	return &u
-}
 
 // runtime is the sandbox's runtime of a kind.
 func (c *certifier) runtime(kind astra.RuntimeKind) gateway.Runtime {

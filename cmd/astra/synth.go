@@ -13,8 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/llm"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/ask"
 	"github.com/astra-arenas/astra/synth/rows"
 )
 
@@ -26,7 +28,7 @@ hard to cheat. What does not pass is thrown away and counted; report.html says w
 A synthesis can be interrupted at any time. The same command goes on where it was, and
 writes the same bytes as if it had never stopped.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.synthTablesCommand(), a.synthQuestionsCommand(), a.synthToolsCommand())
+	cmd.AddCommand(a.synthTablesCommand(), a.synthQuestionsCommand(), a.synthToolsCommand(), a.synthTrajectoriesCommand(), a.synthShowCommand())
 	return cmd
 }
 
@@ -149,21 +151,9 @@ func (s *synthesis) finish(author, id string) error {
 	if err := s.sweep(); err != nil {
 		return err
 	}
-	r := &synth.Report{Author: author, Run: id, Settings: s.settings, Arenas: s.made, Yields: s.run.Yields(), Usage: s.usage}
+	r := &synth.Report{Author: author, Data: "RL", Run: id, Settings: s.settings, Arenas: s.made, Yields: s.run.Yields(), Usage: s.usage}
 	s.tally.Fill(r)
-	text, err := r.JSON()
-	if err != nil {
-		return err
-	}
-	page, err := r.HTML()
-	if err != nil {
-		return err
-	}
-	err = errors.Join(
-		os.WriteFile(filepath.Join(s.out, "report.json"), text, 0o666),
-		os.WriteFile(filepath.Join(s.out, "report.html"), page, 0o666),
-		s.draft.Close(),
-		os.Rename(filepath.Join(s.out, unfinished), filepath.Join(s.out, "instances.jsonl")))
+	err := errors.Join(s.writeReport(r), s.draft.Close(), os.Rename(filepath.Join(s.out, unfinished), filepath.Join(s.out, "instances.jsonl")))
 	if err != nil {
 		return err
 	}
@@ -174,6 +164,33 @@ func (s *synthesis) finish(author, id string) error {
 	s.summary()
 	s.note("%s in %s written to %s; look at %s", plural(r.Tasks, "certified task"), plural(len(s.made), "arena"), s.out, filepath.Join(s.out, "report.html"))
 	return nil
+}
+
+// writeReport writes a report for programs and one for people.
+func (s *synthesis) writeReport(r *synth.Report) error {
+	text, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	page, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(filepath.Join(s.out, "report.json"), text, 0o666), os.WriteFile(filepath.Join(s.out, "report.html"), page, 0o666))
+}
+
+// usage is what the models took, by the run's own notes: the same however often it was
+// interrupted.
+func usage(prices llm.Prices, stages []ask.Spent) *synth.ReportUsage {
+	var u synth.ReportUsage
+	for _, s := range stages {
+		u.Calls += int64(s.Calls)
+		u.Repairs += int64(s.Repairs)
+		u.Input += s.Usage.Input
+		u.Output += s.Usage.Output
+		u.Cost += prices.Cost(s.Usage)
+	}
+	return &u
 }
 
 // sweep removes the arenas of an earlier run that this one did not write.

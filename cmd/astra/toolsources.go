@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/mcp/upstream"
 	"github.com/astra-arenas/astra/synth/rows"
 	"github.com/astra-arenas/astra/synth/servers"
@@ -33,6 +34,7 @@ type toolSources struct {
 	rejected []servers.Rejection
 	behind   map[string]servers.Reach   // documents, by alias
 	asked    map[string]upstream.Target // by --mcp, by alias
+	opened   []*astra.Arena
 }
 
 func (t *toolSources) flags(f *pflag.FlagSet) {
@@ -62,11 +64,10 @@ func (t *toolSources) read(ctx context.Context, a *app) (kept []servers.Server, 
 			return nil, nil, nil, err
 		}
 	}
-	arenas, err := a.findAll(t.arenas)
-	if err != nil {
+	if t.opened, err = a.findAll(t.arenas); err != nil {
 		return nil, nil, nil, err
 	}
-	for _, arena := range arenas {
+	for _, arena := range t.opened {
 		s := servers.FromArena(arena)
 		s.Name = t.names.Take(s.Name)
 		t.add(s)
