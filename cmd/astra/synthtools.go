@@ -126,8 +126,24 @@ func (im *toolImport) mayWrite() error {
 // A reachYAML is a target as astra.yaml has it.
 type reachYAML struct {
 	Command []string          `yaml:"command,omitempty,flow"`
+	Env     map[string]string `yaml:"env,omitempty"`
 	URL     string            `yaml:"url,omitempty"`
 	Headers map[string]string `yaml:"headers,omitempty"`
+}
+
+// referred is an env whose values may be secrets, as references to variables of the same
+// name; a path in a session's own directory is none.
+func referred(env map[string]string) (references map[string]string, named []servers.Variable) {
+	for name, v := range env {
+		if references == nil {
+			references = map[string]string{}
+		}
+		if references[name] = v; !strings.Contains(v, "{scratch}") && !variable.MatchString(v) {
+			references[name] = "${" + name + "}"
+			named = append(named, servers.Variable{Name: name, Holds: "what --mcp set it to"})
+		}
+	}
+	return references, named
 }
 
 // reaching is upstreams.yaml, with the variables in it: nil if no server is reached, but for
@@ -151,7 +167,9 @@ func (im *toolImport) reaching(targets map[string]upstream.Target) (text []byte,
 			}
 			t.URL, variables = r.URL, append(variables, r.Variables...)
 		}
-		written[alias] = reachYAML{t.Command, t.URL, t.Headers}
+		env, named := referred(t.Env)
+		variables = append(variables, named...)
+		written[alias] = reachYAML{t.Command, env, t.URL, t.Headers}
 	}
 	slices.SortFunc(variables, func(a, b servers.Variable) int { return strings.Compare(a.Name, b.Name) })
 	variables = slices.Compact(variables)

@@ -187,7 +187,7 @@ func (t *toolSources) server(text string, a *app) (alias string, target upstream
 	}
 	if strings.HasPrefix(given, "http://") || strings.HasPrefix(given, "https://") {
 		target.URL = given
-	} else if target.Command, err = shellWords(given); err != nil || len(target.Command) == 0 {
+	} else if target.Command, target.Env, err = commandOf(given); err != nil || len(target.Command) == 0 {
 		return "", target, failf("Write a command such as 'npx -y @modelcontextprotocol/server-everything', or a URL.", "--mcp %s: %w", plain(text), cmp.Or(err, errors.New("there is no command in it")))
 	}
 	taken := t.names.Take(cmp.Or(alias, called(target)))
@@ -195,6 +195,24 @@ func (t *toolSources) server(text string, a *app) (alias string, target upstream
 		return "", target, failf("", "the server %s comes twice", alias)
 	}
 	return taken, target, nil
+}
+
+var assigned = regexp.MustCompile(`^([A-Za-z_][A-Za-z0-9_]*)=(.*)$`)
+
+// commandOf is a command line: words, of which those before the program set variables.
+func commandOf(line string) (command []string, env map[string]string, err error) {
+	words, err := shellWords(line)
+	for err == nil && len(words) > 0 {
+		m := assigned.FindStringSubmatch(words[0])
+		if m == nil {
+			break
+		}
+		if env == nil {
+			env = map[string]string{}
+		}
+		env[m[1]], words = m[2], words[1:]
+	}
+	return words, env, err
 }
 
 // runners start what their first argument names.

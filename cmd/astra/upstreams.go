@@ -24,7 +24,10 @@ const upstreamsHelp = `
         policy: cassette-first     # or cassette-only, or live
         resend: true               # sending calls again does no harm
 
-  A command gets PATH, HOME and its env, and nothing else. ${NAME} in env, headers and url
+      notes: {command: [npx, -y, "@modelcontextprotocol/server-filesystem", "{scratch}"], scratch: ./notes}
+
+  A command gets PATH, HOME and its env, and nothing else. Where it or its env has {scratch},
+  each episode has a directory of its own, a copy of scratch, that agents know as /scratch. ${NAME} in env, headers and url
   is a variable of astra's environment. What env and headers say is kept out of everything
   that astra keeps or shows.
 `
@@ -74,6 +77,11 @@ func readTarget(path, alias string, n *yaml.Node) (upstream.Target, error) {
 			t.Env, want = take(scalarPairs, value, "variables, each once, and their values")
 		case "headers":
 			t.Headers, want = take(scalarPairs, value, "headers, each once, and their values")
+		case "scratch":
+			t.Scratch, want = take(scalar, value, "a directory")
+			if t.Scratch != "" && !filepath.IsAbs(t.Scratch) {
+				t.Scratch = filepath.Join(t.Dir, t.Scratch)
+			}
 		case "url":
 			t.URL, want = take(scalar, value, "one URL")
 		case "policy":
@@ -85,7 +93,7 @@ func readTarget(path, alias string, n *yaml.Node) (upstream.Target, error) {
 				want = "true or false"
 			}
 		default:
-			return yamlError(path, key, "upstreams.%s: there is no %q; there are command, env, url, headers, policy and resend", alias, key.Value)
+			return yamlError(path, key, "upstreams.%s: there is no %q; there are command, env, scratch, url, headers, policy and resend", alias, key.Value)
 		}
 		if want != "" {
 			return yamlError(path, key, "upstreams.%s.%s: want %s", alias, key.Value, want)

@@ -37,12 +37,16 @@ type process struct {
 
 // start runs a target's command in a process group of its own, with PATH, HOME and what
 // the operator gave it, and nothing else of our environment.
-func (t *target) start() (*process, error) {
-	cmd := exec.Command(t.Command[0], t.Command[1:]...)
+func (t *target) start(own scratch) (*process, error) {
+	words := make([]string, len(t.Command))
+	for i, word := range t.Command {
+		words[i] = own.fill(word)
+	}
+	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir = t.Dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	for _, name := range slices.Sorted(maps.Keys(t.Env)) {
-		cmd.Env = append(cmd.Env, name+"="+t.Env[name])
+		cmd.Env = append(cmd.Env, name+"="+own.fill(t.Env[name]))
 	}
 	ownGroup(cmd)
 	cmd.WaitDelay = patience // a grandchild may hold stderr open
@@ -120,11 +124,19 @@ func (p *process) fate() string {
 
 // spawn begins a session with a process.
 func (s *session) spawn() (transport.Interface, error) {
-	p, err := s.start()
-	if err != nil {
+	var err error
+	if s.own, err = s.newScratch(); err != nil {
 		return nil, err
 	}
-	s.hangUp = p.end
+	p, err := s.start(s.own)
+	if err != nil {
+		s.own.remove()
+		return nil, err
+	}
+	s.hangUp = func() {
+		p.end()
+		s.own.remove()
+	}
 	stdio := transport.NewIO(&lines{r: bufio.NewReaderSize(p.stdout, 64<<10), tooLong: s.ear.giveUp, ended: p.silent}, p.stdin, nil)
 	transport.WithCommandLogger(slog.New(slog.DiscardHandler))(stdio)
 	return &pipe{stdio, s.ear, p}, nil

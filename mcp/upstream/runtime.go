@@ -34,6 +34,7 @@ type Target struct {
 	Command []string          // program and arguments; speaks MCP on stdin and stdout
 	Dir     string            // its working directory; default ours
 	Env     map[string]string // all it has besides PATH and HOME
+	Scratch string            // directory of which each session has a copy, at {scratch} in Command and Env; "": an empty one
 	URL     string            // of a Streamable HTTP endpoint
 	Headers map[string]string // of every request to URL
 	Policy  Policy            // default CassetteFirst
@@ -96,6 +97,8 @@ func newTarget(alias string, t Target) (*target, error) {
 		return nil, errors.New("a command has no headers; give it env")
 	case t.URL != "" && len(t.Env) > 0:
 		return nil, errors.New("a url has no env; give it headers")
+	case t.URL != "" && t.Scratch != "":
+		return nil, errors.New("a url has no scratch; its server keeps its own files")
 	case t.URL != "":
 		return checked, checked.checkURL()
 	}
@@ -117,6 +120,9 @@ func (t *target) checkURL() (err error) {
 }
 
 func (t *target) checkCommand() error {
+	if err := t.checkScratch(); err != nil {
+		return err
+	}
 	for name, v := range t.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.Contains(v, "\x00") {
 			return fmt.Errorf("the variable %q, or its value, cannot be set", name)

@@ -81,11 +81,11 @@ func within(e *base64.Encoding, before int, s string) string {
 
 func (c *scrubber) text(s string) string { return c.replacer.Replace(s) }
 
-// unmarshal reads JSON that is rid of secrets.
-func (c *scrubber) unmarshal(raw json.RawMessage, v any) error {
-	clean, err := rewrite(raw, maxDeep, c.text)
+// unmarshal reads JSON every text of which is passed through clean.
+func unmarshal(raw json.RawMessage, v any, clean func(string) string) error {
+	raw, err := rewrite(raw, maxDeep, clean)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(clean, v)
+	return json.Unmarshal(raw, v)
 }

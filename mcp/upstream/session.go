@@ -27,6 +27,7 @@ type session struct {
 	*target
 	client  *client.Client
 	ear     *ear
+	own     scratch
 	hangUp  func()       // ends the process or the connections, once the client is closed
 	tools   []astra.Tool // those that are mirrored
 	limits  astra.Limits
@@ -116,23 +117,31 @@ func (s *session) call(ctx context.Context, tool *astra.Tool, args json.RawMessa
 	ctx, cancel := context.WithTimeoutCause(ctx, limits.Wall, fmt.Errorf("it did not answer within %s", limits.Wall))
 	defer cancel()
 	var r mcp.CallToolRequest
+	args, err := s.own.meant(args)
+	if err != nil {
+		return astra.Result{}, s.trouble(err)
+	}
 	r.Params.Name, r.Params.Arguments = tool.Original, args
-	_, err := s.client.CallTool(ctx, r)
+	_, err = s.client.CallTool(ctx, r)
 	switch answer := s.ear.take(); {
 	case errors.Is(err, errTooLong):
 		return tooLarge(limits), nil
 	case answer == nil:
 		return astra.Result{}, s.trouble(err)
 	case answer.Error != nil:
-		return failed(s.clean.text(answer.Error.Message), limits), nil
+		return failed(s.text(answer.Error.Message), limits), nil
 	default:
-		res, err := readResult(answer.Result, limits, s.clean.text)
+		res, err := readResult(answer.Result, limits, s.text)
 		if err != nil {
 			err = s.trouble(err)
 		}
 		return res, err
 	}
 }
+
+// text is what the server says, without secrets and with the name of its directory that
+// agents know.
+func (s *session) text(said string) string { return s.own.shown(s.clean.text(said)) }
 
 // compare holds what the server offers to what the arena mirrors.
 func (s *session) compare(ctx context.Context) error {
@@ -194,7 +203,7 @@ func (s *session) list(ctx context.Context) ([]offer, error) {
 			Tools      []offer
 			NextCursor mcp.Cursor
 		}
-		if err := s.clean.unmarshal(answer.Result, &page); err != nil {
+		if err := unmarshal(answer.Result, &page, s.text); err != nil {
 			return nil, s.trouble(fmt.Errorf("its list of tools is none: %w", err))
 		}
 		for _, o := range page.Tools {
@@ -216,7 +225,7 @@ func (s *session) trouble(err error) error {
 	if err != nil {
 		text = plain(err)
 	}
-	return fmt.Errorf("upstream %s: %s", s.alias, clip(s.clean.text(text), 500))
+	return fmt.Errorf("upstream %s: %s", s.alias, clip(s.text(text), 500))
 }
 
 // plain leaves out what the errors of a connection say of where it goes.
