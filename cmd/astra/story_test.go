@@ -23,6 +23,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/astra-arenas/astra/synth/questions/authortest"
+	"github.com/astra-arenas/astra/synth/scores/scorestest"
+	"github.com/astra-arenas/astra/synth/trajectories/modeltest"
 )
 
 func TestMain(m *testing.M) {
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 //	mcp NAME call TOOL [ARGS]        call a tool over that connection and print its text
 //	mcp NAME kill | stop             kill -9 the process, or end its input
 //	author [FAULT]                   serve a model that writes questions and tools, or one that errs; sets MODEL
+//	talker [bad]                     serve a model that plays agents, users, tools and judges of trajectories; sets MODEL
 //	model MESSAGE...                 serve a chat model that says these messages in turn; sets MODEL
 //
 // $ARENAS is the directory of the arenas that stories play in, $REPO that of the module.
@@ -72,9 +75,27 @@ func TestStories(t *testing.T) {
 				}
 				ts.Setenv("MODEL", authortest.New(t, fault).URL+"/v1")
 			},
+			"talker": func(ts *testscript.TestScript, _ bool, args []string) {
+				opts := modeltest.Options{Judge: scorestest.Judge, Path: "/scratch/notes.txt"}
+				if len(args) > 0 {
+					opts.Fault = badAgent
+				}
+				ts.Setenv("MODEL", modeltest.New(t, &opts).URL+"/v1")
+			},
 		},
 		Condition: condition,
 	})
+}
+
+// badAgent calls what is not there, and answers as if it had worked.
+func badAgent(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+	if a.Step != "agent" {
+		return said
+	}
+	if strings.Contains(a.Text, "tool") || a.Number%2 == 0 {
+		return modeltest.Answer{Text: "Booked as B-7731, see https://harbour.example/b."}
+	}
+	return modeltest.Answer{Calls: []modeltest.Call{{Tool: "no_such_tool", Args: "{}"}}}
 }
 
 // condition: [exists:PATH], with PATH relative to the module's root.

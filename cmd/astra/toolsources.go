@@ -27,6 +27,7 @@ type toolSources struct {
 	openapi []string // files
 	arenas  []string
 	domain  string // of what names none
+	without []string
 	opts    servers.Options
 
 	names    servers.Names
@@ -41,6 +42,7 @@ func (t *toolSources) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&t.mcp, "mcp", nil, "`SERVER` that is asked for its tools: a command, a URL, either after alias=, or an alias of astra.yaml (repeatable)")
 	f.StringArrayVar(&t.openapi, "openapi", nil, "`FILE` with an OpenAPI 3 document (repeatable)")
 	f.StringArrayVar(&t.arenas, "arena", nil, "`ARENA` whose tools are taken (repeatable)")
+	f.StringSliceVar(&t.without, "without", nil, "`TOOL`, or server/tool, that is left out (repeatable)")
 	f.StringVar(&t.domain, "domain", "", "`DOMAIN` of servers whose documents name none")
 	f.IntVar(&t.opts.MinTools, "min-tools", servers.DefaultMinTools, "tools that a server must have")
 }
@@ -75,8 +77,35 @@ func (t *toolSources) read(ctx context.Context, a *app) (kept []servers.Server, 
 	if err := t.ask(ctx, a); err != nil {
 		return nil, nil, nil, err
 	}
+	if err := t.leaveOut(); err != nil {
+		return nil, nil, nil, err
+	}
 	kept, out := servers.Filter(t.all, &t.opts)
 	return kept, append(t.rejected, out...), t.reached(kept, a), nil
+}
+
+// leaveOut takes out the tools that were not to be had. A name that none has is a slip.
+func (t *toolSources) leaveOut() error {
+	found := map[string]bool{}
+	for i := range t.all {
+		s := &t.all[i]
+		s.Tools = slices.DeleteFunc(s.Tools, func(tool servers.Tool) bool {
+			for _, name := range t.without {
+				if name == tool.Name || name == tool.Original || name == s.Name+"/"+tool.Name {
+					found[name] = true
+					t.rejected = append(t.rejected, servers.Rejection{Server: s.Name, Tool: tool.Name, Reason: "left out", Detail: "--without " + name})
+					return true
+				}
+			}
+			return false
+		})
+	}
+	for _, name := range t.without {
+		if !found[name] {
+			return failf("`astra synth tools import` lists those there are.", "--without %s: no such tool", plain(name))
+		}
+	}
+	return nil
 }
 
 func (t *toolSources) add(s servers.Server) {

@@ -384,23 +384,19 @@ func (w *trajectoryWork) counted(c trajectories.Conversation) trajectories.Conve
 	return c
 }
 
+// nothing ends a run that came to nothing, with a report of why.
 func (w *trajectoryWork) nothing(what string) error {
+	if _, err := w.tell(); err != nil {
+		return err
+	}
 	w.summary()
 	return failf("The lines above say why; `astra synth show "+w.out+"` shows what there is.", "%s", what)
 }
 
 // report says what there is so far.
 func (w *trajectoryWork) report(last string) error {
-	r := &synth.Report{Author: trajectoriesVersion, Data: "SFT", Run: w.id, Settings: w.settings, Arenas: w.made, Yields: w.synthesis.run.Yields(),
-		Usage: usage(w.flags.prices, append(w.author.Spent(), w.player.Spent()...))}
-	for _, m := range w.made {
-		r.Tasks += m.Tasks
-	}
-	w.counts.Fill(r)
-	if err := w.writeReport(r); err != nil {
-		return err
-	}
-	if err := os.Remove(w.path(unfinished)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	r, err := w.tell()
+	if err != nil {
 		return err
 	}
 	if w.json {
@@ -411,12 +407,39 @@ func (w *trajectoryWork) report(last string) error {
 	return nil
 }
 
+// tell writes the report.
+func (w *trajectoryWork) tell() (*synth.Report, error) {
+	r := &synth.Report{Author: trajectoriesVersion, Data: "SFT", Run: w.id, Settings: w.settings, Arenas: w.made, Yields: w.synthesis.run.Yields(),
+		Usage: usage(w.flags.prices, append(w.author.Spent(), w.player.Spent()...))}
+	for _, m := range w.made {
+		r.Tasks += m.Tasks
+	}
+	w.counts.Fill(r)
+	if err := w.writeReport(r); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(w.path(unfinished)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return r, nil
+}
+
 func (w *trajectoryWork) path(name string) string { return filepath.Join(w.out, name) }
 
-// mark makes the directory, and says in it that it is ours.
+// mark makes the directory, says in it that it is ours, and takes away what a process that
+// was killed had begun to write.
 func (w *trajectoryWork) mark() error {
 	if err := os.MkdirAll(w.out, 0o777); err != nil {
 		return err
+	}
+	begun, err := filepath.Glob(w.path(".new-*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range begun {
+		if err := os.Remove(path); err != nil {
+			return err
+		}
 	}
 	return os.WriteFile(w.path(unfinished), nil, 0o666)
 }
