@@ -9,8 +9,9 @@ import (
 // What a sheet looks like.
 const (
 	maxColumns = 12 // before columns are pressed together: a circle of 200 tools is no line
+	arcRoom    = 50 // pixels that the arcs inside a column need beside it
 	maxRows    = 26 // of tools in a column, before it becomes two
-	maxBends   = 4000
+	maxBends   = 8  // for each node: of more, lines are a field, and the nodes are lost in it
 )
 
 // A sheet draws a directed graph in columns, so that most lines lead to the right (Sugiyama's
@@ -183,11 +184,12 @@ func (s *sheet) bend() {
 		a, b := s.links[i].ends()
 		total += max(0, s.cells[b].column-s.cells[a].column-1)
 	}
+	bends := total <= maxBends*len(s.cells)
 	for i := range s.links {
 		l := &s.links[i]
 		a, b := l.ends()
 		before := a
-		for c := s.cells[a].column + 1; total <= maxBends && c < s.cells[b].column; c++ {
+		for c := s.cells[a].column + 1; bends && c < s.cells[b].column; c++ {
 			v := len(s.cells)
 			s.cells = append(s.cells, cell{column: c, h: 4})
 			s.columns[c] = append(s.columns[c], v)
@@ -326,6 +328,9 @@ func (s *sheet) measure(y []float64) {
 			s.cells[v].x, s.cells[v].w = x, widest
 		}
 		s.width = x + widest
-		x += widest + 50 + min(110, 3*float64(lines))
+		x += widest + 45 + min(100, 2.5*float64(lines))
+	}
+	if slices.ContainsFunc(s.links, func(l link) bool { return s.cells[l.from].column == s.cells[l.to].column }) {
+		s.width += arcRoom
 	}
 }

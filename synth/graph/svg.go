@@ -114,7 +114,7 @@ func (d *drawing) line(p *panel, i int) {
 	fmt.Fprintf(&path, "M%.1f %.1f", x, y)
 	if a.column == b.column {
 		endX = p.x + b.x + b.w
-		bulge := 18 + math.Abs(endY-y)/8
+		bulge := min(18+math.Abs(endY-y)/8, arcRoom)
 		fmt.Fprintf(&path, "C%.1f %.1f %.1f %.1f %.1f %.1f", x+bulge, y, endX+bulge, endY, endX, endY)
 	} else {
 		for _, v := range l.via {
