@@ -169,3 +169,16 @@ func TestAddTypesBounded(t *testing.T) {
 	g := graph.New([]servers.Server{server("s", returns(tool("search", "Looks."), out), tool("get", "Reads.", "order_id"))}, nil)
 	g.AddTypes()
 }
+
+// Names, texts and schemas are strangers'.
+func FuzzAddTypes(f *testing.F) {
+	f.Add("findOrders", "Finds orders. Returns the order ID.", `{"type":"object","properties":{"order_id":{"type":"string","description":"ID of the order"}},"required":["order_id"]}`, `{"properties":{"orders":{"items":{"$ref":"#/$defs/A"}}},"$defs":{"A":{"anyOf":[{"$ref":"#/$defs/A"},true],"enum":[1]}}}`)
+	f.Fuzz(func(t *testing.T, name, says, input, output string) {
+		a := servers.Tool{Name: name, Description: says, Input: json.RawMessage(input), Output: json.RawMessage(output)}
+		b := a
+		b.Name += "_of"
+		g := graph.New([]servers.Server{server("s", a, b)}, nil)
+		g.AddTypes()
+		wellFormed(t, g.SVG())
+	})
+}
