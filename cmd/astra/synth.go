@@ -28,7 +28,7 @@ hard to cheat. What does not pass is thrown away and counted; report.html says w
 A synthesis can be interrupted at any time. The same command goes on where it was, and
 writes the same bytes as if it had never stopped.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd.AddCommand(a.synthTablesCommand(), a.synthQuestionsCommand(), a.synthToolsCommand(), a.synthTrajectoriesCommand(), a.synthShowCommand())
+	cmd.AddCommand(a.synthTablesCommand(), a.synthQuestionsCommand(), a.synthToolsCommand(), a.synthGraphCommand(), a.synthTrajectoriesCommand(), a.synthShowCommand())
 	return cmd
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/astra-arenas/astra/mcp/upstream"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/rows"
 	"github.com/astra-arenas/astra/synth/servers"
 )
 
@@ -297,5 +298,9 @@ func readCollection(path string) ([]servers.Server, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return servers.Read(f)
+	all, err := servers.Read(f)
+	if bad, ok := errors.AsType[*rows.RowError](err); ok {
+		bad.File = path
+	}
+	return all, err
 }

@@ -113,19 +113,21 @@ func (t *toolSources) add(s servers.Server) {
 	t.all = append(t.all, s)
 }
 
-// file reads rows. A row that is none is a rejection, and keeps no other from coming in.
+// file reads rows, or what an import wrote. A row that is none is a rejection, and keeps no
+// other from coming in.
 func (t *toolSources) file(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, servers.File)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() || filepath.Base(path) == servers.File {
+		return t.collection(path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if filepath.Base(path) == servers.File {
-		return t.collection(path, f)
-	}
 	for d, err := range servers.ReadPaper(path, f, &t.names) {
 		if bad, ok := errors.AsType[*rows.RowError](err); ok {
 			t.rejected = append(t.rejected, servers.Rejection{Server: fmt.Sprintf("%s:%d", bad.File, bad.Line), Reason: servers.Unreadable, Detail: bad.Msg})
@@ -140,16 +142,13 @@ func (t *toolSources) file(path string) error {
 }
 
 // collection reads what an import wrote. Its names are kept where they are free.
-func (t *toolSources) collection(path string, f *os.File) error {
-	all, err := servers.Read(f)
-	if err != nil {
-		return fmt.Errorf("%s: %w", filepath.Dir(path), err)
-	}
+func (t *toolSources) collection(path string) error {
+	all, err := readCollection(path)
 	for _, s := range all {
 		s.Name = t.names.Take(s.Name)
 		t.add(s)
 	}
-	return nil
+	return err
 }
 
 func (t *toolSources) take(d servers.Document) {

@@ -27,6 +27,9 @@ func needsOf(t *servers.Tool) (all []need) {
 		if names(own) && !making[verb] {
 			own = slices.Concat(noun, own) // id of get_order is order id
 		}
+		if making[verb] && slices.Equal(own, noun) || freely(own) {
+			continue // what is to be made is not looked up, and what is to be said neither
+		}
 		if specific(own) {
 			n.keys = append(n.keys, strings.Join(own, " "))
 		}
@@ -47,6 +50,11 @@ func names(words []string) bool {
 	return len(words) > 0 && !slices.ContainsFunc(words, func(w string) bool { return !naming[w] })
 }
 
+// freely reports whether an argument is whatever its caller likes to say.
+func freely(words []string) bool {
+	return !slices.ContainsFunc(words, func(w string) bool { return !free[w] })
+}
+
 // A gift is what a tool gives to its caller.
 type gift struct {
 	described
@@ -58,41 +66,65 @@ type gift struct {
 // what its name and description say.
 func giftsOf(t *servers.Tool) []gift {
 	verb, noun := verbAndNoun(t.Name)
-	w := &fieldWalk{walk: walkOf(t.Output), noun: noun, seen: map[string]bool{}}
 	if t.Output != nil {
-		w.fields(w.root, nil, "", 0)
-	}
-	if len(w.gifts) > 0 {
-		return w.gifts
+		w := &fieldWalk{walk: walkOf(t.Output), noun: noun}
+		if w.fields(); len(w.gifts) > 0 {
+			return w.gifts
+		}
 	}
 	return append(told(t.Description), implied(verb, noun)...)
 }
 
-// A fieldWalk collects the fields of an output schema.
+// brought are the keys of what a caller of a tool must have already, at any depth.
+func brought(t *servers.Tool) map[string]bool {
+	_, noun := verbAndNoun(t.Name)
+	w := &fieldWalk{walk: walkOf(t.Input), noun: noun, required: true}
+	w.fields()
+	return w.seen
+}
+
+// A fieldWalk collects the fields of a schema, the outermost first.
 type fieldWalk struct {
 	*walk
-	noun  []string // of the tool: what the outermost fields are fields of
-	gifts []gift
-	seen  map[string]bool
+	noun     []string // of the tool: what the outermost fields are fields of
+	required bool     // no others
+	queue    []inside
+	gifts    []gift
+	seen     map[string]bool // by key
 }
 
-// fields takes the fields of s, which is what its caller finds at path and calls as in words.
-func (w *fieldWalk) fields(s *schema, owner []string, path string, depth int) {
-	if depth > maxNesting {
-		return
-	}
-	for _, v := range w.variants(s) {
-		if v.Items != nil {
-			w.fields(v.Items, owner, path+"[]", depth+1)
+// inside is a value that has fields: what its caller finds at path, and calls as in owner.
+type inside struct {
+	schema *schema
+	owner  []string
+	path   string
+	depth  int
+}
+
+func (w *fieldWalk) fields() {
+	w.queue, w.seen = []inside{{schema: w.root}}, map[string]bool{}
+	for len(w.queue) > 0 {
+		in := w.queue[0]
+		w.queue = w.queue[1:]
+		if in.depth > maxNesting {
+			continue
 		}
-		for _, name := range slices.Sorted(maps.Keys(v.Properties)) {
-			w.field(name, v.Properties[name], owner, strings.TrimPrefix(path+"."+name, "."), depth)
+		for _, v := range w.variants(in.schema) {
+			if v.Items != nil {
+				w.queue = append(w.queue, inside{v.Items, in.owner, in.path + "[]", in.depth + 1})
+			}
+			for _, name := range slices.Sorted(maps.Keys(v.Properties)) {
+				if !w.required || slices.Contains(v.Required, name) {
+					w.field(name, v.Properties[name], in)
+				}
+			}
 		}
 	}
 }
 
-func (w *fieldWalk) field(name string, s *schema, owner []string, path string, depth int) {
-	own := tokens(name)
+func (w *fieldWalk) field(name string, s *schema, in inside) {
+	path := strings.TrimPrefix(in.path+"."+name, ".")
+	own, owner := tokens(name), in.owner
 	key := own
 	if names(own) {
 		if key = slices.Concat(owner, own); len(owner) == 0 {
@@ -106,7 +138,7 @@ func (w *fieldWalk) field(name string, s *schema, owner []string, path string, d
 	if specific(own) {
 		owner = own
 	}
-	w.fields(s, owner, path, depth+1)
+	w.queue = append(w.queue, inside{s, owner, path, in.depth + 1})
 }
 
 // told are the phrases of what a description says is returned.

@@ -107,8 +107,11 @@ func TestAddTypes(t *testing.T) {
 		"two fields":      {[]servers.Tool{returns(tool("locate", "Locates.", "place"), `{"properties":{"latitude":{"type":"number"},"longitude":{"type":"number"}}}`), tool("forecast", "Tells.", "latitude:number", "longitude:number")}, []string{"locate>forecast 2"}},
 		"by description":  {[]servers.Tool{tool("book_seat", "Books a seat. Returns the booking number and the price.", "ferry_id"), tool("cancel", "Cancels.", "booking_number")}, []string{"book_seat>cancel 1"}},
 		"as it says":      {[]servers.Tool{tool("list_accounts", "Lists."), {Name: "pay", Input: json.RawMessage(`{"type":"object","properties":{"from":{"type":"string","description":"The account ID to pay from"}},"required":["from"]}`)}}, []string{"list_accounts>pay 1"}},
+		"free text":       {[]servers.Tool{tool("list_accounts", "Lists."), {Name: "ask", Input: json.RawMessage(`{"type":"object","properties":{"query":{"type":"string","description":"An account ID or a name"}},"required":["query"]}`)}}, nil},
+		"brought along":   {[]servers.Tool{returns(servers.Tool{Name: "put", Input: json.RawMessage(`{"type":"object","properties":{"data":{"type":"object","properties":{"order_id":{"type":"string"}},"required":["order_id"]}},"required":["data"]}`)}, order), tool("cancel_order", "Cancels.", "order_id")}, nil},
 		"passed through":  {[]servers.Tool{returns(tool("get_order", "Reads.", "order_id"), order), tool("cancel_order", "Cancels.", "order_id")}, nil},
-		"a new name":      {[]servers.Tool{tool("list_users", "Lists."), tool("create_user", "Makes one.", "name"), tool("get_user", "Reads.", "name")}, []string{"list_users>get_user 1", "create_user>get_user 1"}},
+		"a new name":      {[]servers.Tool{tool("list_users", "Lists."), tool("create_user", "Makes one.", "name"), tool("get_user", "Reads.", "name")}, []string{"list_users>get_user 1"}},
+		"what it makes":   {[]servers.Tool{returns(tool("read_all", "Reads."), `{"properties":{"entities":{"type":"string"}}}`), tool("create_entities", "Makes some.", "entities"), tool("delete_entities", "Ends some.", "entities")}, []string{"read_all>delete_entities 1"}},
 		"other format":    {[]servers.Tool{returns(tool("search", "Looks."), `{"properties":{"departure_time":{"type":"string","format":"date-time"}}}`), {Name: "wake", Input: json.RawMessage(`{"type":"object","properties":{"departure_time":{"type":"string","format":"time"}},"required":["departure_time"]}`)}}, nil},
 		"other values":    {[]servers.Tool{returns(tool("search", "Looks."), `{"properties":{"seat_class":{"enum":["a","b"]}}}`), {Name: "wake", Input: json.RawMessage(`{"type":"object","properties":{"seat_class":{"enum":["c"]}},"required":["seat_class"]}`)}}, nil},
 	} {
@@ -183,4 +186,17 @@ func TestOf(t *testing.T) {
 	if len(g.Of("none").Nodes()) != 0 {
 		t.Error("a server that is not there has tools")
 	}
+}
+
+// Names, texts and schemas are strangers'.
+func FuzzAddTypes(f *testing.F) {
+	f.Add("findOrders", "Finds orders. Returns the order ID.", `{"type":"object","properties":{"order_id":{"type":"string","description":"ID of the order"}},"required":["order_id"]}`, `{"properties":{"orders":{"items":{"$ref":"#/$defs/A"}}},"$defs":{"A":{"anyOf":[{"$ref":"#/$defs/A"},true],"enum":[1]}}}`)
+	f.Fuzz(func(t *testing.T, name, says, input, output string) {
+		a := servers.Tool{Name: name, Description: says, Input: json.RawMessage(input), Output: json.RawMessage(output)}
+		b := a
+		b.Name += "_of"
+		g := graph.New([]servers.Server{server("s", a, b)}, nil)
+		g.AddTypes()
+		wellFormed(t, g.SVG())
+	})
 }

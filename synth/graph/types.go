@@ -1,9 +1,6 @@
 package graph
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // AddTypes adds the edges that follow from types: what one tool returns is a required
 // argument of the other, by its name and what it is the name of, type, format and values; or
@@ -42,17 +39,19 @@ type given struct {
 	node int
 }
 
-// givers is how many tools of n may give what is still somebody's in particular: a fifth, but
-// in a small server a few, and in a large one no more than can be told apart.
-func givers(n int) int { return max(3, min(n/5, 12)) }
+// givers is how many tools of n may give what is still somebody's in particular: a third, but
+// in a small server some (a thing is searched, listed, read and made), and in a large one no
+// more than make a choice.
+func givers(n int) int { return max(4, min(n/3, 12)) }
 
 func (g *Graph) typed(scope []int) {
 	needs := map[int][]need{}
 	byKey := map[string][]given{}
 	for _, i := range scope {
 		needs[i] = needsOf(g.tools[i])
+		passed := brought(g.tools[i])
 		for _, gift := range giftsOf(g.tools[i]) {
-			if !needed(needs[i], gift.key) {
+			if !passed[gift.key] {
 				byKey[gift.key] = append(byKey[gift.key], given{gift, i})
 			}
 		}
@@ -62,11 +61,6 @@ func (g *Graph) typed(scope []int) {
 			g.fill(i, &n, byKey, givers(len(scope)))
 		}
 	}
-}
-
-// needed reports whether a tool asks for what it would give: then it passes it through.
-func needed(needs []need, key string) bool {
-	return slices.ContainsFunc(needs, func(n need) bool { return n.keys[0] == key })
 }
 
 // fill adds an edge from each tool that gives what a tool needs.

@@ -57,6 +57,9 @@ var (
 		item list object array entry record row response request success error ok token cursor next previous flag enabled version
 		unit amount price quantity summary detail info metadata meta label tag category order_by a an the of for by in on at with and or is are`)
 
+	// free words are arguments that their caller words.
+	free = wordSet("query q search filter text message content body prompt question input keyword term expression comment note")
+
 	// making verbs begin what makes a thing: the name that it asks for is a new one.
 	making = wordSet("create add new register insert make define declare set rename")
 

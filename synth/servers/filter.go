@@ -69,7 +69,8 @@ func (f *filter) reject(server, tool, reason, format string, args ...any) {
 
 func (f *filter) server(s Server) {
 	had := len(s.Tools)
-	s.Tools = f.tools(&s)
+	tools, why := f.tools(&s)
+	s.Tools = tools
 	same := s.sameTools()
 	first, twice := f.byTools[same]
 	switch {
@@ -80,19 +81,16 @@ func (f *filter) server(s Server) {
 		f.kept[first].Chains = joined(f.kept[first].Chains, s.Chains)
 	case f.byName[s.Name]:
 		f.reject(s.Name, "", NameTaken, "another server has other tools under it")
+	case why != "":
+		f.reject(s.Name, "", NotConvertible, "%s", why)
 	default:
-		if why := refusal(&s, s.Tools); why != "" {
-			f.reject(s.Name, "", NotConvertible, "%s", why)
-			return
-		}
 		f.byName[s.Name], f.byTools[same] = true, len(f.kept)
 		f.kept = append(f.kept, s)
 	}
 }
 
-// tools are those of a server that are taken.
-func (f *filter) tools(s *Server) []Tool {
-	var tools []Tool
+// tools are those of a server that are taken, and why no arena can have all of them.
+func (f *filter) tools(s *Server) (tools []Tool, why string) {
 	seen := map[string]bool{}
 	for _, t := range s.Tools {
 		why := saysNothing(&t)
@@ -106,16 +104,21 @@ func (f *filter) tools(s *Server) []Tool {
 		}
 		seen[t.Name] = true
 	}
-	if refusal(s, tools) == "" {
-		return tools // most servers: no need to look at each
+	if why = refusal(s, tools); why == "" {
+		return tools, "" // most servers: no need to look at each
 	}
-	return slices.DeleteFunc(tools, func(t Tool) bool {
+	all := len(tools)
+	tools = slices.DeleteFunc(tools, func(t Tool) bool {
 		why := refusal(&Server{Name: "one", Upstream: s.Upstream}, []Tool{t})
 		if why != "" {
 			f.reject(s.Name, t.Name, NotConvertible, "%s", why)
 		}
 		return why != ""
 	})
+	if len(tools) < all {
+		why = refusal(s, tools)
+	}
+	return tools, why
 }
 
 // sameTools is equal for servers whose tools have the same names and arguments. Texts are

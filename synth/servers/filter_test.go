@@ -68,7 +68,7 @@ func TestFilter(t *testing.T) {
 			if got := rejected(out); !slices.Equal(got, tt.out) {
 				t.Errorf("rejected %q %+v, want %q", got, out, tt.out)
 			}
-			if n := len(tt.all) - servers0(out); n != len(kept) {
+			if n := len(tt.all) - wholes(out); n != len(kept) {
 				t.Errorf("%d servers are kept, want %d", len(kept), n)
 			}
 			if tt.kept > 0 && len(kept[0].Tools) != tt.kept {
@@ -81,8 +81,8 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// servers0 counts rejections of whole servers.
-func servers0(out []servers.Rejection) (n int) {
+// wholes counts rejections of whole servers.
+func wholes(out []servers.Rejection) (n int) {
 	for _, r := range out {
 		if r.Tool == "" {
 			n++

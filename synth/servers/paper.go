@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -34,21 +35,21 @@ func ReadPaper(file string, r io.Reader, names *Names) iter.Seq2[Document, error
 	return func(yield func(Document, error) bool) {
 		seen := map[[sha256.Size]byte]bool{}
 		for row, err := range rows.Objects(file, r) {
-			var d Document
 			var in *paperRow
 			if err == nil {
 				in, err = readPaperRow(row.Data)
 			}
+			var d Document
 			if err == nil {
-				if sum := in.sum(); seen[sum] {
+				sum := in.sum()
+				if seen[sum] {
 					continue
-				} else {
-					seen[sum] = true
 				}
+				seen[sum] = true
 				d, err = in.document(names)
 			}
 			d.Line = row.Line
-			if why, ok := err.(*rows.RowError); ok && why.File == "" {
+			if why, ok := errors.AsType[*rows.RowError](err); ok {
 				why.File, why.Line = file, row.Line
 			}
 			if !yield(d, err) {
