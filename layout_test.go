@@ -36,7 +36,7 @@ var rooms = map[string][]string{
 	"synth/graph":         {"", "synth", "synth/servers"},
 	"synth/neardup":       {}, // a leaf: tasks and conversations are both told apart by it
 	"synth/scores":        {"", "llm", "synth", "synth/ask"},
-	"synth/tasks":         {"", "llm", "synth", "synth/ask", "synth/graph", "synth/neardup", "synth/servers"},
+	"synth/tasks":         {"", "llm", "synth", "synth/ask", "synth/graph", "synth/neardup", "synth/rows", "synth/servers"},
 	"synth/trajectories":  {"", "gateway", "agent", "llm", "synth", "synth/ask", "synth/graph", "synth/scores", "synth/servers", "synth/tasks"}, // has agents play
 	"trainer":             {"", "gateway"},
 	"examples":            {},

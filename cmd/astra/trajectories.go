@@ -19,6 +19,7 @@ import (
 	"github.com/astra-arenas/astra/llm"
 	"github.com/astra-arenas/astra/mcp/upstream"
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/rows"
 	"github.com/astra-arenas/astra/synth/scores"
 	"github.com/astra-arenas/astra/synth/servers"
 	"github.com/astra-arenas/astra/synth/tasks"
@@ -40,6 +41,7 @@ type trajectoriesFlags struct {
 	system     string
 	policy     string
 	policyURL  string
+	imported   []string // files of tasks
 	minima     map[string]string
 	until      string
 	out        string
@@ -85,6 +87,7 @@ ASTRA_API_KEY or OPENAI_API_KEY. Nothing is asked twice: replies are kept.`,
 	flags.StringVar(&f.until, "until", "", "`STAGE` to stop after: graph, chains, tasks or conversations (default all)")
 	f.sources.flags(flags)
 	f.register(flags)
+	flags.StringSliceVar(&f.imported, "tasks", nil, "`FILE` of tasks in the paper's form, with their servers: none are written then (repeatable)")
 	flags.StringVar(&f.policy, "policy", "", "`MODEL` that plays (default the model)")
 	flags.StringVar(&f.policyURL, "policy-url", "", "`URL` of the server that it is at (default the model's)")
 	flags.StringVar(&f.system, "system", "", "`FILE` with the agent's system message (default one in the task's language)")
@@ -198,7 +201,7 @@ func (a *app) synthTrajectories(ctx context.Context, files []string, f *trajecto
 	if err := f.check(a); err != nil {
 		return err
 	}
-	f.sources.files = files
+	f.sources.files = append(files, f.imported...)
 	if f.sources.empty() {
 		return &problem{err: errors.New("name a FILE or DIR with tool documents, or --mcp, --openapi or --arena; `astra synth trajectories --help` has examples"), code: 2}
 	}
@@ -246,6 +249,7 @@ type trajectoryWork struct {
 	flags      *trajectoriesFlags
 	collection trajectories.Collection
 	rejected   []servers.Rejection
+	given      []tasks.Row // instead of tasks to be written
 	author     *tasks.Author
 	player     *trajectories.Player
 	counts     trajectories.Tally
@@ -278,12 +282,43 @@ func (w *trajectoryWork) begin(c *certifier, kept []servers.Server, rejected []s
 		w.collection.Arenas[arena.Digest] = arena
 	}
 	w.rejected = rejected
+	if err := w.readTasks(); err != nil {
+		return err
+	}
 	w.settings = map[string]any{"model": w.config.Model, "policy": policy.Model, "seed": f.play.Seed}
-	if w.id, err = synth.RunID(trajectoriesVersion, w.author.Settings(), w.player.Settings(), kept); err != nil {
+	if w.id, err = synth.RunID(trajectoriesVersion, w.author.Settings(), w.player.Settings(), kept, w.given); err != nil {
 		return err
 	}
 	w.synthesis.begin(w.id)
 	return w.mark()
+}
+
+// readTasks reads tasks that were written elsewhere. A row that is none is told of, and the
+// others are taken.
+func (w *trajectoryWork) readTasks() error {
+	for _, path := range w.flags.imported {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		for row, err := range tasks.ReadPaper(path, f) {
+			if bad, ok := errors.AsType[*rows.RowError](err); ok {
+				w.note("astra: %v", bad)
+				continue
+			}
+			if err != nil {
+				return errors.Join(err, f.Close())
+			}
+			w.given = append(w.given, row)
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	if len(w.flags.imported) > 0 && w.given == nil {
+		return failf("", "there is no task in %s", strings.Join(w.flags.imported, ", "))
+	}
+	return nil
 }
 
 // run goes from stage to stage, and stops where it was told to.
@@ -291,6 +326,9 @@ func (w *trajectoryWork) run(ctx context.Context) error {
 	all := w.collection.Servers
 	if err := errors.Join(writeLines(w.path("servers.jsonl"), slices.Values(all)), writeLines(w.path("rejected.jsonl"), slices.Values(w.rejected))); err != nil {
 		return err
+	}
+	if w.given != nil {
+		return w.play(ctx, w.author.Import(ctx, w.synthesis.run, all, w.given))
 	}
 	g, err := w.author.Graph(ctx, w.synthesis.run, all)
 	if err != nil {
@@ -306,7 +344,12 @@ func (w *trajectoryWork) run(ctx context.Context) error {
 	if err := writeLines(w.path("chains.jsonl"), slices.Values(chains)); err != nil || w.flags.until == untilChains {
 		return errors.Join(err, w.report("chains.jsonl"))
 	}
-	list, err := collect(w.player.Playable(ctx, w.synthesis.run, &w.collection, w.author.Tasks(ctx, w.synthesis.run, all, chains)))
+	return w.play(ctx, w.author.Tasks(ctx, w.synthesis.run, all, chains))
+}
+
+// play makes arenas of tasks, and has them played.
+func (w *trajectoryWork) play(ctx context.Context, written iter.Seq2[tasks.Task, error]) error {
+	list, err := collect(w.player.Playable(ctx, w.synthesis.run, &w.collection, written))
 	if err != nil {
 		return err
 	}
