@@ -70,6 +70,7 @@ var measurements = []struct {
 	{"durable", durableRows},
 	{"many", manyRows},
 	{"synth", synthRows},
+	{"walks", walkRows},
 	{"heap", heapRows},
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/astra-arenas/astra/synth"
+	"github.com/astra-arenas/astra/synth/graph"
+	"github.com/astra-arenas/astra/synth/servers"
 )
 
 // synthRows measure the whole command: certified tasks over the tables of countries,
@@ -46,4 +48,31 @@ func synthRows(ctx context.Context, l *lab) ([]row, error) {
 		return []row{info("certified tasks over the example's tables", said)}, nil
 	}
 	return []row{judged("certified tasks over the world's tables", said, "≥ 200, ≥ 5 in 60 s", report.Tasks >= 200 && len(report.Arenas) >= 5 && took < time.Minute)}, nil
+}
+
+// walkRows measures walks over the worst graph there is: every tool can follow every other,
+// of which the chains of five tools alone are some 3·10¹¹.
+func walkRows(context.Context, *lab) ([]row, error) {
+	s := servers.Server{Name: "complete"}
+	for i := range 200 {
+		s.Tools = append(s.Tools, servers.Tool{Name: fmt.Sprintf("tool_%d", i)})
+	}
+	g := graph.New([]servers.Server{s}, nil)
+	for _, a := range g.Nodes() {
+		for _, b := range g.Nodes() {
+			g.AddChain([]graph.Node{a, b})
+		}
+	}
+	var chains [][]graph.Node
+	spent := 0
+	took := timed(func() { chains, spent = g.Walk(graph.Walks{Count: 1000, Budget: 10_000}) })
+	return []row{judged("1,000 chains over a complete graph of 200 tools", fmt.Sprintf("%d chains, %d steps in %.0f ms", len(chains), spent, took.Seconds()*1e3), "≤ 10,000 steps, ≤ 1 s",
+		len(chains) == 1000 && spent <= 10_000 && took < time.Second)}, nil
+}
+
+// timed is how long f takes.
+func timed(f func()) time.Duration {
+	begun := time.Now()
+	f()
+	return time.Since(begun)
 }
