@@ -92,7 +92,7 @@ func (c *Cache) Complete(ctx context.Context, r Request) (Reply, error) {
 		return deref(reply), cacheTrouble(err)
 	}
 	if c.model == nil {
-		return Reply{}, cacheTrouble(fmt.Errorf("%w: the cache does not know this request, and replays alone: record it first, with the same model and settings", ErrRequest))
+		return Reply{}, cacheTrouble(ErrReplay)
 	}
 	said, err := c.model.Complete(ctx, r)
 	if err != nil {

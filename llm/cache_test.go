@@ -44,7 +44,7 @@ func TestCache(t *testing.T) {
 	if reply, err := offline.Complete(t.Context(), fullRequest()); err != nil || reply != want {
 		t.Errorf("offline: %+v, %v", reply, err)
 	}
-	if _, err := offline.Complete(t.Context(), Request{}); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), "does not know this request") {
+	if _, err := offline.Complete(t.Context(), Request{}); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), "no answer to this request was kept") {
 		t.Errorf("error = %v, want that the cache does not know it", err)
 	}
 	stranger, err := NewCache(dir, "another", nil)
@@ -122,7 +122,7 @@ func TestNotedCacheHammer(t *testing.T) {
 	if reply, err := NewNotedCache(&notes, "m", nil).Complete(t.Context(), other); err != nil || reply.Text != "five" {
 		t.Errorf("replay: %+v, %v", reply, err)
 	}
-	if _, err := NewNotedCache(&notes, "another", nil).Complete(t.Context(), other); !errors.Is(err, ErrRequest) || !errors.Is(err, ErrModel) {
+	if _, err := NewNotedCache(&notes, "another", nil).Complete(t.Context(), other); !errors.Is(err, ErrReplay) || !errors.Is(err, ErrModel) || errors.Is(err, ErrRequest) {
 		t.Errorf("replay of what is not known: %v", err)
 	}
 }

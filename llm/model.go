@@ -67,9 +67,13 @@ type Usage struct {
 // text of such an error may quote the request: it is for the operator.
 var ErrModel = errors.New("the model did not answer")
 
-// ErrRequest is an ErrModel of this one request, which its server refuses, or which no
-// replay knows: others may well be answered, and asking again would not help.
+// ErrRequest is an ErrModel of this one request, which its server refuses: others may well
+// be answered, and asking again would not help.
 var ErrRequest = errors.New("the request was refused")
+
+// ErrReplay is an ErrModel of a replay that knows no answer to this request. It says nothing
+// of the request: with its model at hand it would have been asked.
+var ErrReplay = errors.New("no answer to this request was kept: record it first, with the same model and settings")
 
 // maxCompletion bounds what a model's server may send for one completion.
 const maxCompletion = 8 << 20

@@ -61,7 +61,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return replied(r, kept), err
 	}
 	if t.next == nil {
-		return nil, fmt.Errorf("%w: no answer to this request was kept: record it first, with the same model and settings", ErrRequest)
+		return nil, ErrReplay
 	}
 	return t.ask(r, body, key)
 }

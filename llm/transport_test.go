@@ -77,7 +77,7 @@ func TestTransport(t *testing.T) {
 	if got, err := ask(replay, "http://elsewhere.example", `{"n":1}`); err != nil || !strings.Contains(got, "seven") {
 		t.Errorf("replayed: %s, %v", got, err)
 	}
-	if _, err := ask(replay, server.URL, `{"n":2}`); !errors.Is(err, llm.ErrRequest) {
+	if _, err := ask(replay, server.URL, `{"n":2}`); !errors.Is(err, llm.ErrReplay) {
 		t.Errorf("replayed what was never asked: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -50,6 +50,7 @@ type Ledger interface {
 // RunOptions adjusts a Run. A zero field, or a nil *RunOptions, means the default.
 type RunOptions struct {
 	Parallel int                         // items of a stage at a time; default GOMAXPROCS
+	Retry    bool                        // work again on items whose kept result is unknown
 	Progress func(stage string, y Yield) // after each item; may be called from any goroutine, one at a time
 }
 
@@ -185,9 +186,12 @@ func work[In, Out any](ctx context.Context, r *Run, stage string, it Keyed[In], 
 		return outcome[Out]{err: err}
 	}
 	if kept != nil {
-		o.resumed = true
 		o.err = json.Unmarshal(kept, &o.result)
-		return o
+		if o.err != nil || o.result.Verdict != Unknown || !r.opts.Retry {
+			o.resumed = true
+			return o
+		}
+		o.result = Result[Out]{}
 	}
 	made, err := do(ctx, it.Item)
 	if err != nil {

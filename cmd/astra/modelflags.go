@@ -17,6 +17,7 @@ type modelFlags struct {
 	prices      llm.Prices
 	api         string
 	replay      bool
+	retry       bool
 	temperature float64
 }
 
@@ -30,6 +31,7 @@ func (f *modelFlags) register(flags *pflag.FlagSet) {
 	flags.Float64Var(&f.limits.Tokens, "tokens", 0, "tokens a minute (default unlimited)")
 	flags.Float64Var(&f.prices.Input, "price-in", 0, "what a million tokens of input cost")
 	flags.Float64Var(&f.prices.Output, "price-out", 0, "what a million tokens of output cost")
+	flags.BoolVar(&f.retry, "retry", false, "try again what an earlier run left unknown, such as after a server was down")
 	flags.BoolVar(&f.replay, "replay", false, "ask the model nothing: replies that are not kept are an error")
 }
 

@@ -151,7 +151,7 @@ func readSources(path string, lang synth.Language) (all []questions.Source, err 
 }
 
 func (a *app) askQuestions(ctx context.Context, sources []questions.Source, f *questionsFlags, c *certifier) (err error) {
-	s := &synthesis{app: a, out: f.out, parallel: f.parallel}
+	s := &synthesis{app: a, out: f.out, parallel: f.parallel, retry: f.retry}
 	if err := s.open(); err != nil {
 		return err
 	}

@@ -36,7 +36,8 @@ writes the same bytes as if it had never stopped.`,
 type synthesis struct {
 	*app
 	out      string
-	parallel int // items at a time; 0 is as many as there are processors
+	parallel int  // items at a time; 0 is as many as there are processors
+	retry    bool // what is unknown
 	settings map[string]any
 
 	store *store.Store
@@ -63,7 +64,7 @@ func (s *synthesis) open() error {
 
 // begin takes up the run of that id.
 func (s *synthesis) begin(id string) {
-	s.run = synth.NewRun(id, s.store, &synth.RunOptions{Parallel: s.parallel, Progress: s.progress()})
+	s.run = synth.NewRun(id, s.store, &synth.RunOptions{Parallel: s.parallel, Retry: s.retry, Progress: s.progress()})
 }
 
 // mayWrite refuses a directory in which something else is.

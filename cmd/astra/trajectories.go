@@ -209,6 +209,9 @@ func (a *app) synthTrajectories(ctx context.Context, files []string, f *trajecto
 	if err != nil {
 		return err
 	}
+	if len(kept) == 0 {
+		return nothingKept(rejected)
+	}
 	with := *a
 	with.config.Upstreams = maps.Clone(a.config.Upstreams)
 	for alias, t := range targets {
@@ -220,7 +223,7 @@ func (a *app) synthTrajectories(ctx context.Context, files []string, f *trajecto
 	}
 	with.unreached(kept, targets)
 	return with.certifying(ctx, func(c *certifier) (err error) {
-		w := &trajectoryWork{synthesis: synthesis{app: &with, out: f.out, parallel: f.parallel}, flags: f}
+		w := &trajectoryWork{synthesis: synthesis{app: &with, out: f.out, parallel: f.parallel, retry: f.retry}, flags: f}
 		if err := w.open(); err != nil {
 			return err
 		}
@@ -230,6 +233,15 @@ func (a *app) synthTrajectories(ctx context.Context, files []string, f *trajecto
 		}
 		return w.run(ctx)
 	})
+}
+
+// nothingKept says what was wrong with the first servers that were left out.
+func nothingKept(rejected []servers.Rejection) error {
+	var why []string
+	for _, r := range rejected[:min(len(rejected), 3)] {
+		why = append(why, strings.TrimSpace(fmt.Sprintf("%s %s: %s", plain(r.Server), plain(r.Tool), plain(r.Reason))))
+	}
+	return failf("`astra synth tools import` tells all of it.", "no server is left: %s", strings.Join(why, "; "))
 }
 
 // unreached has the model answer for tools of servers that nobody said how to reach.

@@ -85,7 +85,7 @@ func Ask[T any](ctx context.Context, a *Asker, spent *Spent, q Question, check f
 	for range 2 {
 		spent.Calls++
 		reply, err := a.Model.Complete(ctx, r)
-		if errors.Is(err, llm.ErrRequest) {
+		if errors.Is(err, llm.ErrRequest) { // an ErrReplay is trouble: nothing is known of the request
 			return nil, Unsure(q.Step+": refused by the server", err.Error()), nil
 		}
 		if err != nil {

@@ -1,7 +1,10 @@
 package trajectories
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -28,9 +31,12 @@ type Conversation struct {
 // Cost is what the stage that made it took.
 func (c Conversation) Cost() ask.Spent { return c.Spent }
 
-// key tells a conversation from one in an arena that has changed.
+// key tells a conversation from another about the same task.
 func (c *Conversation) key() string {
-	return c.ID + " " + string(c.Trajectory.Metadata.Digest) + " " + strings.Join(c.Trajectory.Metadata.Others, " ")
+	h := sha256.New()
+	h.Write(c.Trajectory.Messages)
+	fmt.Fprintf(h, "%v", c.Calls)
+	return c.ID + " " + hex.EncodeToString(h.Sum(nil))
 }
 
 // record takes down what an episode came to.

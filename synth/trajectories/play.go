@@ -57,6 +57,8 @@ func (p *Player) play(ctx context.Context, at attempt) (synth.Result[Conversatio
 	case within.Err() != nil:
 		c.Stopped = "time"
 		return c.settled("time", fmt.Sprintf("more than %s", p.opts.Time)), nil
+	case counted.trouble != nil: // the episode is invalid for it, and others would be
+		return synth.Result[Conversation]{}, fmt.Errorf("%s: %w", c.ID, counted.trouble)
 	case errors.As(err, &broken):
 		return c.settled(broken.reason, broken.Error()), nil
 	case err != nil:
@@ -77,16 +79,21 @@ type brokenOff struct {
 func (e *brokenOff) Error() string { return e.err.Error() }
 func (e *brokenOff) Unwrap() error { return e.err }
 
-// A counter counts what a model is asked.
+// A counter counts what the model is asked that stands in for tools, and keeps what kept it
+// from answering at all, which an episode tells nobody.
 type counter struct {
 	llm.Model
-	spent *ask.Spent // of one conversation, whose calls come one after the other
+	spent   *ask.Spent // of one conversation, whose calls come one after the other
+	trouble error
 }
 
 func (c *counter) Complete(ctx context.Context, r llm.Request) (llm.Reply, error) {
 	c.spent.Calls++
 	reply, err := c.Model.Complete(ctx, r)
 	c.spent.Usage.Add(reply.Usage)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, llm.ErrRequest) {
+		c.trouble = err
+	}
 	return reply, err
 }
 
@@ -183,7 +190,7 @@ func (s *scene) blame(ctx context.Context, id astra.EpisodeID, err error) error 
 	if ep, gone := s.house.Gateway.Episode(ctx, id); gone == nil && ep.Ended != nil {
 		return &brokenOff{"invalid: " + string(ep.Ended.Fault), errors.New(ep.Ended.Reason)}
 	}
-	if errors.Is(err, agent.ErrRequest) || errors.Is(err, llm.ErrRequest) {
+	if errors.Is(err, agent.ErrRequest) {
 		return &brokenOff{"refused by the server", err}
 	}
 	return err

@@ -385,6 +385,56 @@ func TestDown(t *testing.T) {
 	t.Fatal("no error was told")
 }
 
+// That a replay knows no answer is no verdict either, whoever asks; what is unknown is tried
+// again where that is asked for.
+func TestReplayAndRetry(t *testing.T) {
+	for _, from := range []string{"agent", "emulator", "user"} {
+		s := newStage(t, &modeltest.Options{Fault: func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+			if a.Step == from {
+				return modeltest.Answer{Status: 401, Text: "who are you"}
+			}
+			return said
+		}}, nil)
+		bundles, err := s.player.Bundles(onlyShop(), several())
+		if err != nil {
+			t.Fatal(err)
+		}
+		play := func() (err error) {
+			for _, err = range s.player.Conversations(t.Context(), s.run, bundles, several()[1:2]) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if err := play(); err == nil {
+			t.Errorf("%s: nobody answered, and that was a verdict: %v", from, s.reasons())
+		}
+		s.begin(nil, nil)
+		if err := play(); !errors.Is(err, llm.ErrReplay) {
+			t.Errorf("%s: replayed: %v, want ErrReplay", from, err)
+		}
+	}
+	down := true
+	s := newStage(t, &modeltest.Options{Fault: func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+		if a.Step == "agent" && down {
+			return modeltest.Answer{Status: 400, Text: "not now"}
+		}
+		return said
+	}}, nil)
+	if all := s.accepted(onlyShop(), several()[:1]); len(all) != 0 {
+		t.Fatal("accepted what nobody played")
+	}
+	down = false
+	if s.begin(http.DefaultTransport, nil); len(s.accepted(onlyShop(), several()[:1])) != 0 {
+		t.Error("what is kept was tried again without being asked for")
+	}
+	s.run = synth.NewRun(s.run.ID(), s.store, &synth.RunOptions{Retry: true})
+	if len(s.accepted(onlyShop(), several()[:1])) != 1 {
+		t.Errorf("what was unknown is still: %v", s.reasons())
+	}
+}
+
 // Tasks that an arena cannot have are left out, with the reason.
 func TestPlayable(t *testing.T) {
 	s := newStage(t, nil, nil)
