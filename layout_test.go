@@ -33,9 +33,10 @@ var rooms = map[string][]string{
 	"synth/distractors":   {"", "synth"},
 	"synth/neardup":       {}, // a leaf: tasks and conversations are both told apart by it
 	"trainer":             {"", "gateway"},
+	"trainer/datasets":    {"", "trainer", "synth/neardup"}, // knows trajectories, not the gateway
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
-		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/neardup", "trainer", "examples"},
+		"agent", "synth", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/neardup", "trainer", "trainer/datasets", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.
@@ -49,7 +50,7 @@ var owners = map[string][]string{
 	"github.com/openai/openai-go":     {"agent", "llm"},
 	"github.com/spf13":                {"cmd"},
 	"go.yaml.in/yaml":                 {"", "cmd", "synth/tables"},
-	"github.com/parquet-go":           {"synth/tables"},
+	"github.com/parquet-go":           {"synth/tables", "trainer/datasets"},
 	"modernc.org/sqlite":              {"synth/tables"},
 	"github.com/santhosh-tekuri":      {"", "agent"},
 	"github.com/modelcontextprotocol": {}, // a peer of tests
