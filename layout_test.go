@@ -39,6 +39,7 @@ var rooms = map[string][]string{
 	"synth/tasks":         {"", "llm", "synth", "synth/ask", "synth/graph", "synth/neardup", "synth/rows", "synth/servers"},
 	"synth/trajectories":  {"", "gateway", "agent", "llm", "synth", "synth/ask", "synth/graph", "synth/scores", "synth/servers", "synth/tasks"}, // has agents play
 	"trainer":             {"", "gateway"},
+	"trainer/datasets":    {"", "trainer", "synth/neardup"}, // knows trajectories, not the gateway
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
 		"agent", "synth", "synth/ask", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/servers", "synth/graph", "synth/neardup",
@@ -56,7 +57,7 @@ var owners = map[string][]string{
 	"github.com/openai/openai-go":     {"agent", "llm"},
 	"github.com/spf13":                {"cmd"},
 	"go.yaml.in/yaml":                 {"", "cmd", "synth/tables"},
-	"github.com/parquet-go":           {"synth/tables"},
+	"github.com/parquet-go":           {"synth/tables", "trainer/datasets"},
 	"modernc.org/sqlite":              {"synth/tables"},
 	"github.com/getkin/kin-openapi":   {"synth/servers"},
 	"github.com/santhosh-tekuri":      {"", "agent"},

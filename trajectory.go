@@ -31,6 +31,7 @@ type TrajectoryOf struct {
 	Reward   *float64           `json:"reward,omitempty"`  // nil unless scored
 	Scores   map[string]float64 `json:"scores,omitempty"`  // ASTRA's seven (§3.3) and their mean, in [0, 1]
 	Prefix   int                `json:"prefix,omitempty"`  // steps that a fork inherited: context, not its own doing
+	Failed   []int              `json:"failed,omitzero"`   // steps, from 1, whose call failed; nil if that is not known
 	Rebuilt  bool               `json:"rebuilt,omitempty"` // made of the log: no harness gave its messages
 }
 
@@ -74,7 +75,7 @@ type ChatToolSpec struct {
 // turns, steps, replies and the answer, and the trajectory says so.
 func NewTrajectory(ep *Episode, tools []PublicTool) (*Trajectory, error) {
 	t := &Trajectory{Tools: chatTools(tools), Metadata: TrajectoryOf{Episode: ep.Episode, Arena: ep.Arena,
-		Digest: ep.Digest, Task: ep.Task, Seed: ep.Seed, Policy: ep.Policy, Prefix: ep.At}}
+		Digest: ep.Digest, Task: ep.Task, Seed: ep.Seed, Policy: ep.Policy, Prefix: ep.At, Failed: failedSteps(ep)}}
 	if ep.Score != nil {
 		t.Metadata.Reward = &ep.Score.Reward
 	}
@@ -155,6 +156,16 @@ func everyAnswerAsked(list []chatMessage) error {
 		}
 	}
 	return nil
+}
+
+func failedSteps(ep *Episode) []int {
+	failed := []int{}
+	for _, s := range ep.Steps {
+		if !s.Result.OK() {
+			failed = append(failed, s.Index)
+		}
+	}
+	return failed
 }
 
 // plainJSON leaves <, > and & as they are: the text is for models, not for HTML.

@@ -55,7 +55,7 @@ func TestRebuiltTrajectory(t *testing.T) {
 		`{"role":"tool","content":"done","tool_call_id":"call_3"}`,
 		`{"role":"assistant","content":"W3"}`,
 	}, ",") + `],"tools":[{"type":"function","function":{"name":"find","description":"Finds.","parameters":{"type":"object"}}}],` +
-		`"metadata":{"episode":"ep-1","arena":"inventory","digest":"sha256:00","task":"restock","seed":7,"reward":0.5,"rebuilt":true}}` + "\n"
+		`"metadata":{"episode":"ep-1","arena":"inventory","digest":"sha256:00","task":"restock","seed":7,"reward":0.5,"failed":[2],"rebuilt":true}}` + "\n"
 	if got.String() != want {
 		t.Errorf("trajectory:\n%s\nwant:\n%s", got.String(), want)
 	}
