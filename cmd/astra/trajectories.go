@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +26,7 @@ import (
 	"github.com/astra-arenas/astra/synth/servers"
 	"github.com/astra-arenas/astra/synth/tasks"
 	"github.com/astra-arenas/astra/synth/trajectories"
+	"github.com/astra-arenas/astra/trainer/datasets"
 )
 
 // trajectoriesVersion names the trajectory author in reports.
@@ -44,6 +47,8 @@ type trajectoriesFlags struct {
 	imported   []string // files of tasks
 	minima     map[string]string
 	until      string
+	formats    []string // of datasets
+	heldBack   float64
 	out        string
 	parallel   int
 	maxTokens  int64
@@ -81,10 +86,12 @@ ASTRA_API_KEY or OPENAI_API_KEY. Nothing is asked twice: replies are kept.`,
 		Example: `  astra synth trajectories --mcp "npx -y @modelcontextprotocol/server-everything" --model qwen3 --base-url http://localhost:8000/v1
   astra synth trajectories mcp_servers.jsonl --model qwen3 --base-url http://localhost:8000/v1 --until tasks
   astra synth trajectories --arena inventory --model gpt-5.2 --policy qwen3 --policy-url http://localhost:8000/v1
-  astra export sft trajectories --format trl --out dataset`}
+  astra synth trajectories tools --model qwen3 --base-url http://localhost:8000/v1 --datasets trl,openai --eval 0.1`}
 	flags := cmd.Flags()
 	flags.StringVarP(&f.out, "out", "o", "trajectories", "`DIR` that all is written to")
 	flags.StringVar(&f.until, "until", "", "`STAGE` to stop after: graph, chains, tasks or conversations (default all)")
+	flags.StringSliceVar(&f.formats, "datasets", nil, "`FORMATS` of datasets to make at the end, in DIR/datasets: "+formatNames()+" (default none; astra export sft makes them later)")
+	flags.Float64Var(&f.heldBack, "eval", 0, "share of the datasets that is held back for evaluation, by server")
 	f.sources.flags(flags)
 	f.register(flags)
 	flags.StringSliceVar(&f.imported, "tasks", nil, "`FILE` of tasks in the paper's form, with their servers: none are written then (repeatable)")
@@ -147,6 +154,11 @@ func (f *trajectoriesFlags) check(a *app) error {
 	}
 	if f.parallel < 1 {
 		return &problem{err: errors.New("--parallel wants a number from 1"), code: 2}
+	}
+	for _, name := range f.formats {
+		if !slices.Contains(datasets.Formats(), datasets.Format(name)) {
+			return &problem{err: fmt.Errorf("--datasets %s: want some of %s", plain(name), formatNames()), code: 2}
+		}
 	}
 	return errors.Join(f.modelFlags.check(), oneOf("until", f.until, untilGraph, untilChains, untilTasks, untilPlayed), f.ready())
 }
@@ -429,7 +441,48 @@ func (w *trajectoryWork) converse(ctx context.Context, bundles map[string]*astra
 	if w.counts.Len() == 0 {
 		return w.nothing("no conversation was accepted")
 	}
-	return w.report("trajectories.jsonl")
+	return errors.Join(w.datasets(), w.report("trajectories.jsonl"))
+}
+
+// datasets makes those that were asked for of what was accepted.
+func (w *trajectoryWork) datasets() error {
+	path := w.path("trajectories.jsonl")
+	for _, format := range w.flags.formats {
+		input, err := inputOf(path)
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		_, err = datasets.Write(filepath.Join(w.out, "datasets", format), datasets.Read(path, f), []datasets.Input{input},
+			datasets.Options{Format: datasets.Format(format), Eval: w.flags.heldBack, Seed: w.flags.play.Seed, License: w.flags.play.License})
+		if err := errors.Join(err, f.Close()); err != nil {
+			return fmt.Errorf("dataset %s: %w", format, err)
+		}
+	}
+	return nil
+}
+
+// inputOf names a file by its content.
+func inputOf(path string) (datasets.Input, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return datasets.Input{}, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	return datasets.Input{Name: filepath.Base(path), Digest: "sha256:" + hex.EncodeToString(h.Sum(nil)), Bytes: n}, err
+}
+
+func formatNames() string {
+	var names []string
+	for _, f := range datasets.Formats() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (w *trajectoryWork) counted(c trajectories.Conversation) trajectories.Conversation {
