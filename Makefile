@@ -79,15 +79,18 @@ conformance: peers ## the official MCP conformance suite, both eras
 	$(GO) test -count=1 -run '^TestConformance$$' -v ./mcp
 
 # Go's fuzzer now and then reports its own deadline as a failure; a target that failed
-# without an input to show is tried once more.
+# without an input to show is tried once more. Two run at a time, each with one worker.
+define FUZZ
+once() { $(GO) test -run '^$$' -fuzz "^$$2$$" -fuzztime $(FUZZFOR) -fuzzminimizetime 1x -parallel 1 "$$1"; }
+log=$$(mktemp); trap 'rm -f $$log' EXIT
+once "$$1" "$$2" >$$log 2>&1 || { ! grep -q 'Failing input' $$log && once "$$1" "$$2" >$$log 2>&1; } || { echo "fuzz $$1 $$2"; cat $$log; exit 255; }
+echo "fuzz $$1 $$2: $$(grep -E '^fuzz: elapsed' $$log | tail -1)"
+endef
+export FUZZ
 fuzz: engine ## every fuzz target for FUZZFOR
-	@set -e; log=$$(mktemp); for pkg in $$($(GO) list ./...); do \
-	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "fuzz $$pkg $$f"; \
-	    once() { $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZFOR) -fuzzminimizetime 1x $$pkg >$$log 2>&1; }; \
-	    once || { ! grep -q 'Failing input' $$log && once; } || { cat $$log; exit 1; }; \
-	    grep -E '^fuzz: elapsed|^ok' $$log | tail -2; \
-	  done; done; rm -f $$log
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do echo $$pkg $$f; done; \
+	done | xargs -P 2 -L 1 bash -c "$$FUZZ" fuzz
 
 bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
