@@ -3,6 +3,7 @@ package astra_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -199,4 +200,41 @@ func cassetteOf(text string) (*astra.Cassette, error) {
 		return nil, err
 	}
 	return astra.ReadCassette(b)
+}
+
+// Whatever a harness sends as messages, a chat that is read has an answer for each call, ids
+// of their own among the calls of a message, and reads the same again.
+func FuzzChat(f *testing.F) {
+	f.Add([]byte(`[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":{"x":1}}}]},{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"y"}]}]`))
+	f.Add([]byte(`[{"role":"tool","content":"x"}]`))
+	f.Fuzz(func(t *testing.T, messages []byte) {
+		chat, err := (&astra.Trajectory{Messages: messages}).Chat()
+		if err != nil {
+			return
+		}
+		open := map[string]bool{}
+		for _, m := range chat {
+			if m.Role != "tool" {
+				if len(open) > 0 {
+					t.Fatalf("calls without an answer: %v", open)
+				}
+				for _, c := range m.ToolCalls {
+					open[c.ID] = true
+				}
+				continue
+			}
+			if !open[m.ToolCallID] {
+				t.Fatalf("an answer to no call: %q", m.ToolCallID)
+			}
+			delete(open, m.ToolCallID)
+		}
+		text, err := json.Marshal(chat)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := (&astra.Trajectory{Messages: text}).Chat()
+		if err != nil || !reflect.DeepEqual(chat, again) {
+			t.Errorf("read again: %v\n%+v\n%+v", err, chat, again)
+		}
+	})
 }
