@@ -129,7 +129,9 @@ type shownServer struct {
 	Domain      string `json:"domain,omitempty"`
 }
 
-func show(s *servers.Server) shownServer { return shownServer{s.Title, s.Description, s.Domain} }
+func show(s *servers.Server) shownServer {
+	return shownServer{ask.Clip(s.Title, 200), ask.Clip(s.Description, mostOfText), s.Domain}
+}
 
 // A listed is the reply with chains.
 type listed struct {

@@ -183,7 +183,7 @@ func TestSeed(t *testing.T) {
 		b, _ := json.Marshal(chains)
 		return string(b)
 	}
-	if draw(1) != draw(1) || draw(1) == draw(2) {
+	if one, again, two := draw(1), draw(1), draw(2); one != again || one == two {
 		t.Error("walks do not go by the seed")
 	}
 }

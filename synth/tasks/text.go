@@ -27,11 +27,16 @@ type shownTool struct {
 	Output      json.RawMessage `json:"output,omitempty"`
 }
 
-// mostShown bounds a schema in a prompt: one that is longer is left out of it.
-const mostShown = 4 << 10
+// What a prompt has of tools: schemas that are longer are left out of it, and all of them
+// where they would be too much together.
+const (
+	mostShown     = 4 << 10  // bytes of a schema
+	mostOfSchemas = 64 << 10 // bytes of all
+	mostOfText    = 1200     // bytes of a description
+)
 
 func showTool(t *servers.Tool, schemas bool) shownTool {
-	shown := shownTool{Name: t.Name, Description: ask.Clip(t.Description, 1200)}
+	shown := shownTool{Name: t.Name, Description: ask.Clip(t.Description, mostOfText)}
 	if schemas && len(t.Input) <= mostShown {
 		shown.Input = t.Input
 	}
@@ -42,6 +47,11 @@ func showTool(t *servers.Tool, schemas bool) shownTool {
 }
 
 func showTools(s *servers.Server, schemas bool) (all []shownTool) {
+	size := 0
+	for i := range s.Tools {
+		size += min(len(s.Tools[i].Input), mostShown) + min(len(s.Tools[i].Output), mostShown)
+	}
+	schemas = schemas && size <= mostOfSchemas
 	for i := range s.Tools {
 		all = append(all, showTool(&s.Tools[i], schemas))
 	}
