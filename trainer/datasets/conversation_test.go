@@ -91,14 +91,10 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":0.7,\"b\":\"\\ud83d\\ude00\"}"}}]},{"role":"tool","tool_call_id":"c","content":"r"},{"role":"assistant","content":"x"}],"tools":[{"type":"function","function":{"name":"f","parameters":{"a":1e5}}}],"metadata":{"arena":"x","seed":1,"prefix":1,"failed":[1],"others":["y"],"scores":{"mean":0.5}}}`))
 	f.Add([]byte("\xef\xbb\xbf{}\n\n[1]\nnull\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		for _, format := range datasets.Formats() {
-			for _, parquet := range []bool{false, true} {
-				m, err := datasets.Write(filepath.Join(t.TempDir(), "out"), datasets.Read("fuzz", strings.NewReader(string(text))), nil,
-					datasets.Options{Format: format, Parquet: parquet, Eval: 0.5})
-				if err != nil && (m == nil || len(m.Splits) > 0) {
-					t.Fatalf("%s: %v", format, err)
-				}
-			}
+		o := datasets.Options{Format: datasets.Formats()[len(text)%6], Parquet: len(text)/6%2 == 0, Eval: 0.5}
+		m, err := datasets.Write(filepath.Join(t.TempDir(), "out"), datasets.Read("fuzz", strings.NewReader(string(text))), nil, o)
+		if err != nil && (m == nil || len(m.Splits) > 0) {
+			t.Fatalf("%s: %v", o.Format, err)
 		}
 	})
 }

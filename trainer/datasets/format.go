@@ -158,7 +158,7 @@ type column struct {
 	name   string
 	list   bool
 	kind   string   // "string", "json", "float64" or "bool"
-	fields []column // of a list of records
+	fields []column // of a record, or of those of a list
 }
 
 func (k kind[R]) columns() []column { return columnsOf(reflect.TypeFor[R]()) }
@@ -221,6 +221,8 @@ func (c column) yaml(indent string) string {
 	word := "dtype"
 	if c.list {
 		word = "list"
+	} else if c.fields != nil {
+		word = "struct"
 	}
 	if c.fields == nil {
 		return head + fmt.Sprintf("%s  %s: %s\n", indent, word, c.kind)
