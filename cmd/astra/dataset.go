@@ -82,6 +82,9 @@ func (d *datasetFlags) fill() error {
 	o.Format = datasets.Format(d.format)
 	o.Parquet = d.files == "parquet" || d.files == "" && o.Format == datasets.TRL
 	o.StringArguments = d.arguments == "string"
+	if !(o.Accept.MinScore >= 0 && o.Accept.MinScore <= 1) {
+		return &problem{err: errors.New("--min-score wants a number from 0 to 1"), code: 2}
+	}
 	for _, m := range d.min {
 		name, value, ok := strings.Cut(m, "=")
 		least, err := strconv.ParseFloat(value, 64)

@@ -150,7 +150,7 @@ func (k kind[R]) parquet(w io.Writer) sheet {
 		panic(err) // strings alone
 	}
 	return parquetSheet[R]{parquet.NewGenericWriter[R](w, parquet.Compression(&parquet.Zstd),
-		parquet.KeyValueMetadata("huggingface", string(text)))}
+		parquet.MaxRowsPerRowGroup(1000), parquet.KeyValueMetadata("huggingface", string(text)))} // groups wait in memory
 }
 
 // A column is one column of a format's rows.
@@ -178,6 +178,9 @@ func columnsOf(t reflect.Type) []column {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		c := column{name: name}
 		of := f.Type
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
 		if c.list = of.Kind() == reflect.Slice; c.list {
 			of = of.Elem()
 		}
