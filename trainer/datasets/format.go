@@ -138,19 +138,10 @@ func (p parquetSheet[R]) write(row any) error {
 
 func (p parquetSheet[R]) close() error { return p.w.Close() }
 
-// parquet says in the file, as the datasets package does, which columns are JSON: without
-// it they are read as text.
+// parquet leaves it to the logical type to say which columns are JSON: pyarrow reads it, and
+// so do the datasets package's features.
 func (k kind[R]) parquet(w io.Writer) sheet {
-	features := map[string]any{}
-	for _, c := range k.columns() {
-		features[c.name] = c.feature()
-	}
-	text, err := json.Marshal(map[string]any{"info": map[string]any{"features": features}})
-	if err != nil {
-		panic(err) // strings alone
-	}
-	return parquetSheet[R]{parquet.NewGenericWriter[R](w, parquet.Compression(&parquet.Zstd),
-		parquet.MaxRowsPerRowGroup(1000), parquet.KeyValueMetadata("huggingface", string(text)))} // groups wait in memory
+	return parquetSheet[R]{parquet.NewGenericWriter[R](w, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(1000))} // groups wait in memory
 }
 
 // A column is one column of a format's rows.
@@ -195,27 +186,6 @@ func columnsOf(t reflect.Type) []column {
 		all = append(all, c)
 	}
 	return all
-}
-
-// feature is the column as the datasets package writes it in a file's metadata.
-func (c column) feature() any {
-	var f any
-	switch {
-	case c.fields != nil:
-		m := map[string]any{}
-		for _, of := range c.fields {
-			m[of.name] = of.feature()
-		}
-		f = m
-	case c.kind == "json":
-		f = map[string]any{"_type": "Json"}
-	default:
-		f = map[string]any{"_type": "Value", "dtype": c.kind}
-	}
-	if c.list {
-		return map[string]any{"_type": "List", "feature": f}
-	}
-	return f
 }
 
 // yaml is the column as a card's front matter has it.

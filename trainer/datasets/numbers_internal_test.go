@@ -37,6 +37,17 @@ func TestSpell(t *testing.T) {
 	}
 }
 
+func TestHalfCharacter(t *testing.T) {
+	for text, want := range map[string]bool{
+		`"\ud83d\ude00"`: false, `"\ud83d"`: true, `"\ud83dx"`: true, `"\ude00\ud83d"`: true, `"\\ud83d"`: false,
+		`"\u00e9\uD83D\uDE00"`: false, `"\ud83d\n"`: true, `"\ud83d\u0041"`: true, `"é😀"`: false,
+	} {
+		if got := halfCharacter([]byte(text)); got != want {
+			t.Errorf("halfCharacter(%s) = %v", text, got)
+		}
+	}
+}
+
 // The parser that the datasets package uses reads decimals as ujsonFloat says.
 func TestUJSONFloat(t *testing.T) {
 	python, err := filepath.Abs("../../.venv-datasets/bin/python")

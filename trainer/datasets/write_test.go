@@ -123,6 +123,15 @@ func TestCopies(t *testing.T) {
 	}
 }
 
+func TestSameID(t *testing.T) {
+	again := talk(2, "a")
+	again.Metadata.ID = talk(1, "a").Metadata.ID
+	_, m := write(t, []astra.Trajectory{talk(1, "a"), again}, datasets.Options{Format: datasets.OpenAI})
+	if len(m.LeftOut) != 1 || m.LeftOut[0].What != "the id of an earlier one" {
+		t.Errorf("left out %+v", m.LeftOut)
+	}
+}
+
 func TestAccept(t *testing.T) {
 	score := func(v float64, of string, kind string) astra.Trajectory {
 		tr := talk(int(v*1000), "a")
