@@ -7,6 +7,7 @@ ENGINE  := sandbox/engine/quickjs.wasm
 PYTHON  := bin/python.wasm
 GUESTS  := examples/runtimes/go/tools.wasm examples/runtimes/assemblyscript/tools.wasm
 VENV    := .venv-clients
+LOADERS := .venv-datasets
 FUZZFOR ?= 20s
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
@@ -49,7 +50,7 @@ $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
 	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
 	@touch $@
 
-peers: engine python node_modules/.peers $(VENV)/.ready ## fetch the MCP clients and suites that tests talk to
+peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
 
 node_modules/.peers: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
@@ -58,6 +59,12 @@ node_modules/.peers: package-lock.json
 $(VENV)/.ready: examples/clients/python/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+# 600 MB, half a minute; with what the loaders ask for it would be torch too.
+$(LOADERS)/.ready: trainer/datasets/testdata/requirements.txt
+	python3 -m venv $(LOADERS)
+	$(LOADERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
 examples: python $(GUESTS) ## build the example arenas that need compiling: Go and AssemblyScript
@@ -96,4 +103,4 @@ bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS)

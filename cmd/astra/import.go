@@ -18,7 +18,7 @@ import (
 )
 
 func (a *app) importCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "import", Short: "Make arenas of rows that others wrote", Args: args(0, 0, ""),
+	cmd := &cobra.Command{Use: "import", Short: "Make arenas, or trajectories, of rows that others wrote", Args: args(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	cmd.AddCommand(
 		a.importing("astra-rl", "Make arenas of ASTRA-RL rows", `Makes an arena of each row {prompt, tool_schema, tool_dict, sub_qa_dict}. Its tools are the
@@ -34,6 +34,7 @@ answers lacks its schema or its code.`, importRL),
 row's call statements. A sub-task is solved by the answer where that is all that its call
 printed, else where the text of a call contains it. A row in which a sub-question lacks its
 environment is refused. astra check plays what came out.`, importEnvironments),
+		a.importSFTCommand(),
 	)
 	return cmd
 }

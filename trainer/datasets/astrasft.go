@@ -11,17 +11,17 @@ import (
 // trajectory are JSON text, each call is a message of its own with function_call, results
 // have the role function and are found by order.
 type astraRow struct {
-	Query      jsonText `json:"query_info" parquet:"query_info,json"`
-	MCP        string   `json:"mcp_info" parquet:"mcp_info"`
-	Trajectory string   `json:"trajectory" parquet:"trajectory"`
+	Query      astraQuery `json:"query_info" parquet:"query_info"`
+	MCP        string     `json:"mcp_info" parquet:"mcp_info"`
+	Trajectory string     `json:"trajectory" parquet:"trajectory"`
 }
 
 type astraQuery struct {
-	Question string   `json:"generated_question"`
-	Tools    []string `json:"target_tools"` // that were called
-	Plan     bool     `json:"have_plan"`
-	MaxUse   int      `json:"max_tool_use"` // -1 is no limit
-	Mode     string   `json:"mode"`
+	Question string   `json:"generated_question" parquet:"generated_question"`
+	Tools    []string `json:"target_tools" parquet:"target_tools,list"` // that were called
+	Plan     bool     `json:"have_plan" parquet:"have_plan"`
+	MaxUse   int64    `json:"max_tool_use" parquet:"max_tool_use"` // -1 is no limit
+	Mode     string   `json:"mode" parquet:"mode"`
 }
 
 type astraMCP struct {
@@ -82,7 +82,7 @@ func astraSFT(c *conversation) (row astraRow, lost []string, err error) {
 	if c.calls() > 0 {
 		lost = append(lost, lostIDs)
 	}
-	return astraRow{jsonText(raw(query)), string(raw(mcp)), string(raw(all))}, lost, nil
+	return astraRow{query, string(raw(mcp)), string(raw(all))}, lost, nil
 }
 
 // astraMessages is one message as several: its text, its calls, and their results.

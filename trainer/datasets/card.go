@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -31,7 +32,7 @@ func card(m *Manifest, columns []column, plots []plot) ([]byte, error) {
 		"Manifest": m, "Statistics": m.Statistics, "Figures": m.Statistics.figures(), "Features": features.String(),
 		"Extension": extension, "Title": title(m), "Plots": plotFiles(plots), "Rows": m.rows(), "Size": sizeCategory(m.rows()),
 		"Languages": languages(m.Statistics), "Reading": reading[m.Settings.Format], "LeftOut": rowsOf(m.LeftOut),
-		"Tables": []shareTable{{"Domains", m.Statistics.Domains}, {"Languages", m.Statistics.Languages}, {"Kinds of task", m.Statistics.Kinds}},
+		"Tables": []shareTable{{"Domains", top(m.Statistics.Domains)}, {"Languages", top(m.Statistics.Languages)}, {"Kinds of task", top(m.Statistics.Kinds)}},
 	})
 	return b.Bytes(), err
 }
@@ -39,6 +40,18 @@ func card(m *Manifest, columns []column, plots []plot) ([]byte, error) {
 type shareTable struct {
 	Name   string
 	Shares []Share
+}
+
+// top is as many as a reader takes in; the manifest has all.
+func top(shares []Share) []Share {
+	if len(shares) <= mostBars {
+		return shares
+	}
+	rest := Share{Name: fmt.Sprintf("%d others", len(shares)-mostBars)}
+	for _, s := range shares[mostBars:] {
+		rest.Count, rest.Share = rest.Count+s.Count, rest.Share+s.Share
+	}
+	return append(slices.Clone(shares[:mostBars]), rest)
 }
 
 // title is the name that was asked for, or what is in it.

@@ -166,7 +166,7 @@ func object(text string) (json.RawMessage, bool) {
 	return b.Bytes(), true
 }
 
-// halfCharacter reports an escape like \ud800 without its other half. Parsers differ on it:
+// halfCharacter reports, of valid JSON, an escape like \ud800 without its other half. Parsers differ on it:
 // one such row keeps the datasets package from reading a whole file.
 func halfCharacter(text json.RawMessage) bool {
 	if !bytes.Contains(bytes.ToLower(text), []byte(`\ud`)) {
@@ -185,7 +185,7 @@ func halfCharacter(text json.RawMessage) bool {
 		r := codeUnit(rest)
 		rest = rest[6:]
 		if utf16.IsSurrogate(r) {
-			if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(r, codeUnit(rest)) == unicode.ReplacementChar {
+			if rest[0] != '\\' || rest[1] != 'u' || utf16.DecodeRune(r, codeUnit(rest)) == unicode.ReplacementChar {
 				return true
 			}
 			rest = rest[6:]

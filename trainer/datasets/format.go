@@ -138,19 +138,10 @@ func (p parquetSheet[R]) write(row any) error {
 
 func (p parquetSheet[R]) close() error { return p.w.Close() }
 
-// parquet says in the file, as the datasets package does, which columns are JSON: without
-// it they are read as text.
+// parquet leaves it to the logical type to say which columns are JSON: pyarrow reads it, and
+// so do the datasets package's features.
 func (k kind[R]) parquet(w io.Writer) sheet {
-	features := map[string]any{}
-	for _, c := range k.columns() {
-		features[c.name] = c.feature()
-	}
-	text, err := json.Marshal(map[string]any{"info": map[string]any{"features": features}})
-	if err != nil {
-		panic(err) // strings alone
-	}
-	return parquetSheet[R]{parquet.NewGenericWriter[R](w, parquet.Compression(&parquet.Zstd),
-		parquet.KeyValueMetadata("huggingface", string(text)))}
+	return parquetSheet[R]{parquet.NewGenericWriter[R](w, parquet.Compression(&parquet.Zstd), parquet.MaxRowsPerRowGroup(1000))} // groups wait in memory
 }
 
 // A column is one column of a format's rows.
@@ -158,7 +149,7 @@ type column struct {
 	name   string
 	list   bool
 	kind   string   // "string", "json", "float64" or "bool"
-	fields []column // of a list of records
+	fields []column // of a record, or of those of a list
 }
 
 func (k kind[R]) columns() []column { return columnsOf(reflect.TypeFor[R]()) }
@@ -178,6 +169,9 @@ func columnsOf(t reflect.Type) []column {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		c := column{name: name}
 		of := f.Type
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
 		if c.list = of.Kind() == reflect.Slice; c.list {
 			of = of.Elem()
 		}
@@ -194,33 +188,14 @@ func columnsOf(t reflect.Type) []column {
 	return all
 }
 
-// feature is the column as the datasets package writes it in a file's metadata.
-func (c column) feature() any {
-	var f any
-	switch {
-	case c.fields != nil:
-		m := map[string]any{}
-		for _, of := range c.fields {
-			m[of.name] = of.feature()
-		}
-		f = m
-	case c.kind == "json":
-		f = map[string]any{"_type": "Json"}
-	default:
-		f = map[string]any{"_type": "Value", "dtype": c.kind}
-	}
-	if c.list {
-		return map[string]any{"_type": "List", "feature": f}
-	}
-	return f
-}
-
 // yaml is the column as a card's front matter has it.
 func (c column) yaml(indent string) string {
 	head := fmt.Sprintf("%s- name: %s\n", indent, c.name)
 	word := "dtype"
 	if c.list {
 		word = "list"
+	} else if c.fields != nil {
+		word = "struct"
 	}
 	if c.fields == nil {
 		return head + fmt.Sprintf("%s  %s: %s\n", indent, word, c.kind)

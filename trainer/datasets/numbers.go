@@ -11,7 +11,7 @@ import (
 // 0.7 for 0.7000000000000001, keeps 15 decimals, and fails on whole numbers past 64 bits;
 // of JSON lines it also writes such columns anew, with 10 decimals. A call's 0.7 would be
 // learned as 0.7000000000000001. What can be spelled so that this parser too reads it as it
-// is we spell so (0.70000); what cannot is left out. ujsonFloat is held to the real one in
+// is we spell so (0.700000); what cannot is left out. ujsonFloat is held to the real one in
 // tests.
 
 // spell returns JSON whose numbers the parser reads exactly from Parquet files.

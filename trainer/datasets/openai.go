@@ -3,11 +3,11 @@ package datasets
 import "encoding/json"
 
 // An openAIRow is a line of OpenAI's fine-tuning files: arguments as text, results by id,
-// weight 0 on what is not to be learned from.
+// weight 0 on what is not to be learned from. Without tools neither key may be there.
 type openAIRow struct {
 	Messages []jsonText `json:"messages" parquet:"messages,list" parquet-element:",json"`
-	Tools    []jsonText `json:"tools" parquet:"tools,list" parquet-element:",json"`
-	Parallel bool       `json:"parallel_tool_calls" parquet:"parallel_tool_calls"`
+	Tools    []jsonText `json:"tools,omitempty" parquet:"tools,list" parquet-element:",json"`
+	Parallel *bool      `json:"parallel_tool_calls,omitempty" parquet:"parallel_tool_calls,optional"`
 }
 
 type openAIMessage struct {
@@ -39,6 +39,7 @@ func openAI(c *conversation) (row openAIRow, lost []string, err error) {
 	if err != nil {
 		return row, nil, err
 	}
+	parallel := false
 	for i := range messages {
 		m := &messages[i]
 		if m.Reasoning != "" {
@@ -47,7 +48,10 @@ func openAI(c *conversation) (row openAIRow, lost []string, err error) {
 		if m.Role == "assistant" {
 			m.Weight = &c.weights[i]
 		}
-		row.Parallel = row.Parallel || len(m.ToolCalls) > 1
+		parallel = parallel || len(m.ToolCalls) > 1
+	}
+	if len(c.tools) > 0 {
+		row.Parallel = &parallel
 	}
 	row.Messages, row.Tools = rawList(messages), rawList(c.tools)
 	return row, lost, nil

@@ -161,10 +161,7 @@ func (f *folding) message(m looseMessage, content string) error {
 
 // call joins the text or the calls right before it.
 func (f *folding) call(m looseMessage, content string) error {
-	args, ok := looseText(m.Call.Arguments)
-	if !ok {
-		args = string(m.Call.Arguments)
-	}
+	args := argumentText(m.Call.Arguments)
 	if m.Call.Name == "" {
 		return errors.New("a function_call without a name")
 	}
@@ -203,6 +200,19 @@ func (f *folding) result(name, content string) error {
 	f.open, f.names = slices.Delete(f.open, at, at+1), slices.Delete(f.names, at, at+1)
 	f.text = false
 	return nil
+}
+
+// argumentText is arguments as text, be they text, JSON itself or nothing.
+func argumentText(data json.RawMessage) string {
+	var s string
+	if len(data) == 0 || json.Unmarshal(data, &s) == nil { // null leaves it empty
+		return s
+	}
+	var b bytes.Buffer
+	if json.Compact(&b, data) != nil { // cannot be: it was read before
+		return string(data)
+	}
+	return b.String()
 }
 
 func join(a, b string) string {

@@ -53,6 +53,7 @@ type statistics struct {
 const (
 	mostMessages = 40
 	mostCalls    = 20
+	mostScores   = 32 // ASTRA has seven; names are strangers', and each gets a plot
 )
 
 func (a *statistics) add(c *conversation) {
@@ -98,7 +99,11 @@ func (a *statistics) score(c *conversation) {
 		}
 		all["reward"] = *c.of.Reward
 	}
-	for name, v := range all {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		v := all[name]
+		if a.scores[name] == nil && len(a.scores) == mostScores {
+			continue
+		}
 		if a.scores[name] == nil {
 			a.scores[name] = &Scores{Name: name}
 		}
