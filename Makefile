@@ -16,7 +16,7 @@ SHELL   := /bin/bash -o pipefail
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: build ## serve the examples, roll out two agents over MCP, score, replay, export
+demo: build ## write arenas, roll out two agents, score, replay, make a dataset, draw the tools
 	@bash examples/demo.sh
 
 test: peers race conformance fuzz ## set up, then run every test (FUZZFOR=20s a fuzz target)

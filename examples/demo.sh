@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The main job in a minute: write arenas from CSV files, serve them and the example arenas,
-# roll out two agents over MCP, score them, replay an episode, write an SFT file. Leaves its
-# results in dist/demo.
+# roll out two agents over MCP, score them, replay an episode, make a dataset of the good ones,
+# and draw which tool can follow which. Leaves its results in dist/demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,6 +43,10 @@ astra show "$episode"
 say "Play its log again and compare every byte"
 astra replay "$episode"
 
-say "Write the episodes that scored at least 0.9 as SFT rows"
-astra export sft --min-reward 0.9 --out "$out/sft.jsonl"
-wc -lc "$out/sft.jsonl"
+say "Make an SFT dataset of the episodes that scored at least 0.9, a part of the servers held back"
+astra export sft --min-reward 0.9 --format trl --eval 0.2 --out "$out/dataset"
+
+say "Which tool can follow which?"
+astra synth tools import --arena inventory --arena travel --arena files --out "$out/tools" >/dev/null
+astra synth graph "$out/tools" --svg "$out/tools.svg" --walks 5 --seed 1
+echo "drawn in $out/tools.svg; the dataset's card is $out/dataset/README.md"

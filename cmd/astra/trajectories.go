@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -441,40 +439,25 @@ func (w *trajectoryWork) converse(ctx context.Context, bundles map[string]*astra
 	if w.counts.Len() == 0 {
 		return w.nothing("no conversation was accepted")
 	}
-	return errors.Join(w.datasets(), w.report("trajectories.jsonl"))
+	return errors.Join(w.datasets(ctx), w.report("trajectories.jsonl"))
 }
 
 // datasets makes those that were asked for of what was accepted.
-func (w *trajectoryWork) datasets() error {
-	path := w.path("trajectories.jsonl")
+func (w *trajectoryWork) datasets(ctx context.Context) error {
 	for _, format := range w.flags.formats {
-		input, err := inputOf(path)
+		d := datasetFlags{format: format, options: datasets.Options{Eval: w.flags.heldBack, Seed: w.flags.play.Seed, License: w.flags.play.License}}
+		if err := d.fill(); err != nil {
+			return err
+		}
+		paths, inputs, err := trajectoryFiles([]string{w.out})
 		if err != nil {
 			return err
 		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		_, err = datasets.Write(filepath.Join(w.out, "datasets", format), datasets.Read(path, f), []datasets.Input{input},
-			datasets.Options{Format: datasets.Format(format), Eval: w.flags.heldBack, Seed: w.flags.play.Seed, License: w.flags.play.License})
-		if err := errors.Join(err, f.Close()); err != nil {
+		if _, err := datasets.Write(filepath.Join(w.out, "datasets", format), readFiles(ctx, paths, datasets.Read), inputs, d.options); err != nil {
 			return fmt.Errorf("dataset %s: %w", format, err)
 		}
 	}
 	return nil
-}
-
-// inputOf names a file by its content.
-func inputOf(path string) (datasets.Input, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return datasets.Input{}, err
-	}
-	defer f.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	return datasets.Input{Name: filepath.Base(path), Digest: "sha256:" + hex.EncodeToString(h.Sum(nil)), Bytes: n}, err
 }
 
 func formatNames() string {
