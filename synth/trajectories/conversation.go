@@ -23,7 +23,7 @@ type Conversation struct {
 	Steps      int               `json:"steps"`
 	Injected   int               `json:"injected"`          // steps that were planned to fail
 	Turns      int               `json:"turns"`             // user messages
-	Stopped    string            `json:"stopped,omitempty"` // the limit that ended it: rounds, tokens or time
+	Stopped    string            `json:"stopped,omitempty"` // what ended it before the agent did: rounds, tokens, cut or time
 	Scores     *scores.Scores    `json:"scores,omitempty"`
 	Spent      ask.Spent         `json:"spent"` // by the stage that made this
 }

@@ -64,7 +64,7 @@ func (p *Player) play(ctx context.Context, at attempt) (synth.Result[Conversatio
 	case err != nil:
 		return synth.Result[Conversation]{}, fmt.Errorf("%s: %w", c.ID, err)
 	case c.Stopped != "":
-		return c.settled(c.Stopped, "the agent did not come to an end within its "+c.Stopped), nil
+		return c.settled(c.Stopped, "the agent was stopped before it came to an end: "+c.Stopped), nil
 	}
 	return c.settled("", ""), nil
 }
@@ -190,8 +190,11 @@ func (s *scene) blame(ctx context.Context, id astra.EpisodeID, err error) error 
 	if ep, gone := s.house.Gateway.Episode(ctx, id); gone == nil && ep.Ended != nil {
 		return &brokenOff{"invalid: " + string(ep.Ended.Fault), errors.New(ep.Ended.Reason)}
 	}
-	if errors.Is(err, agent.ErrRequest) {
+	switch {
+	case errors.Is(err, agent.ErrRequest):
 		return &brokenOff{"refused by the server", err}
+	case errors.Is(err, astra.ErrRefused): // a reply that is too long for the log
+		return &brokenOff{"refused by the gateway", err}
 	}
 	return err
 }

@@ -308,12 +308,24 @@ func TestBadRuns(t *testing.T) {
 			return said
 		}, trajectories.Options{Rounds: 4}, "conversations/rounds"},
 		"too many tokens": {nil, trajectories.Options{Tokens: 150}, "conversations/tokens"},
+		"an answer that breaks off": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+			if a.Step == "agent" && said.Calls == nil {
+				said.Text, said.Finish = "The order is", "length"
+			}
+			return said
+		}, trajectories.Options{}, "conversations/cut"},
 		"a chat that is too long for the model": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
 			if a.Step == "agent" && a.Number > 1 {
 				said = modeltest.Answer{Status: 400, Text: "context length exceeded"}
 			}
 			return said
 		}, trajectories.Options{}, "conversations/refused by the server"},
+		"a reply that is too long for the log": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+			if a.Step == "agent" && said.Calls == nil {
+				said.Text = strings.Repeat("word ", 20_000)
+			}
+			return said
+		}, trajectories.Options{}, "conversations/refused by the gateway"},
 		"an emulator that makes no sense": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
 			if a.Step == "emulator" {
 				said.Text = "forty-one"
