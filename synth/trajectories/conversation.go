@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -31,12 +30,12 @@ type Conversation struct {
 // Cost is what the stage that made it took.
 func (c Conversation) Cost() ask.Spent { return c.Spent }
 
-// key tells a conversation from another about the same task.
+// key tells a conversation from any other: results are kept with all of it, and one that was
+// played in another arena, or has other scores, is another.
 func (c *Conversation) key() string {
-	h := sha256.New()
-	h.Write(c.Trajectory.Messages)
-	fmt.Fprintf(h, "%v", c.Calls)
-	return c.ID + " " + hex.EncodeToString(h.Sum(nil))
+	b, _ := synth.JSON(c) // it was read from JSON
+	sum := sha256.Sum256(b)
+	return c.ID + " " + hex.EncodeToString(sum[:])
 }
 
 // record takes down what an episode came to.

@@ -278,6 +278,25 @@ func TestConversationsResume(t *testing.T) {
 	}
 }
 
+// What is kept of a conversation in one arena is not taken for one in another: a run whose
+// thresholds leave other tasks makes an arena of another digest.
+func TestAnotherArena(t *testing.T) {
+	s := newStage(t, nil, nil)
+	first := s.accepted(onlyShop(), several()[:2])
+	s.begin(http.DefaultTransport, nil)
+	second := s.accepted(onlyShop(), several()[:1])
+	if len(first) != 2 || len(second) != 1 {
+		t.Fatalf("%d and %d were accepted", len(first), len(second))
+	}
+	bundles, err := s.player.Bundles(onlyShop(), several()[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := second[0].Trajectory.Metadata.Digest, bundles["shop"].Digest(); got != want || got == first[0].Trajectory.Metadata.Digest {
+		t.Errorf("the digest is %s, want %s", got, want)
+	}
+}
+
 // Planned failures happen, are tried again, and are nobody's fault.
 func TestFailures(t *testing.T) {
 	s := newStage(t, nil, &trajectories.Options{Samples: 12, Failures: astra.FailurePlan{Rate: 0.3}})
