@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -289,10 +290,22 @@ func TestThresholds(t *testing.T) {
 	if m, err := scores.ReadMinima(map[string]string{"final_answer": "0.5"}); err != nil || !maps.Equal(m, map[string]float64{"final_answer": 0.5}) {
 		t.Errorf("ReadMinima = %v, %v", m, err)
 	}
-	for _, bad := range []map[string]string{{"answer": "0.5"}, {"final_answer": "2"}, {"final_answer": "x"}, {"mean": "0.5"}} {
+	for _, bad := range []map[string]string{{"answer": "0.5"}, {"final_answer": "2"}, {"final_answer": "x"}, {"mean": "0.5"}, {"final_answer": "NaN"}} {
 		if _, err := scores.ReadMinima(bad); err == nil {
 			t.Errorf("ReadMinima(%v) succeeded", bad)
 		}
+	}
+}
+
+// What would keep nothing out is no threshold.
+func TestThresholdsCheck(t *testing.T) {
+	for _, bad := range []scores.Thresholds{{Mean: math.NaN()}, {Mean: -1}, {Mean: 80}, {Min: map[string]float64{"final_answer": math.NaN()}}, {Min: map[string]float64{"answer": 0.5}}} {
+		if bad.Check() == nil {
+			t.Errorf("%v was taken", bad)
+		}
+	}
+	if err := (scores.Thresholds{Mean: 1, Min: map[string]float64{"tool_plan": 0}}).Check(); err != nil {
+		t.Error(err)
 	}
 }
 

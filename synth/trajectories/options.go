@@ -76,7 +76,7 @@ func (o *Options) ready() (Options, error) {
 	case !(r.Percentile >= 0 && r.Percentile < 1):
 		return r, fmt.Errorf("trajectories: a percentile of %g: want a share below 1", r.Percentile)
 	}
-	if err := r.Failures.Check(); err != nil {
+	if err := errors.Join(r.Failures.Check(), r.Thresholds.Check()); err != nil {
 		return r, fmt.Errorf("trajectories: %w", err)
 	}
 	return r, nil

@@ -54,7 +54,7 @@ func (p *Player) play(ctx context.Context, at attempt) (synth.Result[Conversatio
 	switch {
 	case ctx.Err() != nil:
 		return synth.Result[Conversation]{}, context.Cause(ctx)
-	case within.Err() != nil:
+	case err != nil && within.Err() != nil: // one that was done in time may close its house later
 		c.Stopped = "time"
 		return c.settled("time", fmt.Sprintf("more than %s", p.opts.Time)), nil
 	case counted.trouble != nil: // the episode is invalid for it, and others would be

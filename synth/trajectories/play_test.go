@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -294,6 +295,21 @@ func TestAnotherArena(t *testing.T) {
 	}
 	if got, want := second[0].Trajectory.Metadata.Digest, bundles["shop"].Digest(); got != want || got == first[0].Trajectory.Metadata.Digest {
 		t.Errorf("the digest is %s, want %s", got, want)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]trajectories.Options{
+		"samples":    {Samples: -1},
+		"time":       {Time: -1},
+		"percentile": {Percentile: 1},
+		"failures":   {Failures: astra.FailurePlan{Rate: 2}},
+		"mean":       {Thresholds: scores.Thresholds{Mean: math.NaN()}},
+		"minimum":    {Thresholds: scores.Thresholds{Min: map[string]float64{"answer": 1}}},
+	} {
+		if _, err := trajectories.New(trajectories.Policy{}, llm.NewNotedCache(nil, "none", nil), nil, nil, &o); err == nil {
+			t.Errorf("%s: %+v was taken", name, o)
+		}
 	}
 }
 
