@@ -152,7 +152,7 @@ func (a *Author) Settings() []any {
 }
 
 // rules is the version of prompts and rules. Whoever changes a result changes it.
-const rules = 1
+const rules = 2
 
 // Spent is what each stage has spent so far, rejected items included, and including what
 // earlier processes of the run did.
