@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/astra-arenas/astra/llm"
@@ -19,6 +20,14 @@ func Clip(s string, n int) string {
 		n--
 	}
 	return s[:n] + "…"
+}
+
+// Garbled reports a text with a control character, or with half of a character, which JSON
+// can spell and which is U+FFFD when it is read.
+func Garbled(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool {
+		return r == unicode.ReplacementChar || unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r)
+	})
 }
 
 // ReadReply reads exactly one JSON object of known keys, each once. Thoughts before it and a

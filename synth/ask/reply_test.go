@@ -59,6 +59,14 @@ func TestRepeatedKeys(t *testing.T) {
 	}
 }
 
+func TestGarbled(t *testing.T) {
+	for text, want := range map[string]bool{"one\n\ttwo": false, "第三": false, "": false, "four\x00": true, "fi\ufffdve": true, "\x1b[1msix": true} {
+		if Garbled(text) != want {
+			t.Errorf("Garbled(%q) = %v", text, !want)
+		}
+	}
+}
+
 func FuzzReadReply(f *testing.F) {
 	f.Add("<think>x</think>```json\n{\"verdict\":\"yes\"}\n```")
 	f.Add(`{"verdict":"no","verdict":"yes"}`)

@@ -28,7 +28,8 @@
 // not necessary. A tool that does not exist is no plan, and in TCP neither are arguments that
 // do not fit: QP asks for the way alone. Answers: one in another script than the user's, of
 // some words, does not correlate; one with a link that nobody told the assistant is no true
-// summary; a conversation that does not end in an answer has FA 0. The rest is asked of a
-// model, in words and not in numbers, and what it does not know, or cannot say as asked, is
-// unknown: a part without a value, which no mean has and nobody accepts.
+// summary; a conversation that does not end in an answer has FA 0. A message with neither
+// text nor calls understands and plans nothing. The rest is asked of a model, in words and
+// not in numbers, and what it does not know, or cannot say as asked, is unknown: a part
+// without a value, which no mean has and nobody accepts.
 package scores

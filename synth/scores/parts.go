@@ -20,7 +20,7 @@ type queryDocument struct {
 // query judges how the work began: QU and QP.
 func (b *bench) query(ctx context.Context) error {
 	first := b.first()
-	if first < 0 {
+	if first < 0 || b.silent(first) {
 		b.scores.QU, b.scores.QP = ruled(0, "the assistant said nothing"), ruled(0, "the assistant said nothing")
 		return nil
 	}
@@ -76,7 +76,7 @@ func (b *bench) rounds(ctx context.Context) error {
 	judged := b.view.rounds
 	if len(judged) > 1 {
 		judged = judged[1:]
-	} else if last := len(b.chat) - 1; last >= 0 && b.chat[last].Role == "assistant" && !slices.Contains(judged, last) {
+	} else if last := len(b.chat) - 1; last >= 0 && b.chat[last].Role == "assistant" && !slices.Contains(judged, last) && !b.silent(last) {
 		judged = []int{last}
 	} else {
 		b.scores.TCU, b.scores.TCP = ruled(0, "nothing follows the first round"), ruled(0, "nothing follows the first round")

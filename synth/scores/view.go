@@ -75,6 +75,11 @@ func (v *view) first() int {
 	return slices.IndexFunc(v.chat, func(m astra.ChatMessage) bool { return m.Role == "assistant" })
 }
 
+// silent reports a message with neither text nor calls.
+func (v *view) silent(at int) bool {
+	return strings.TrimSpace(v.chat[at].Content) == "" && len(v.chat[at].ToolCalls) == 0
+}
+
 // lastAnswer is the message that the conversation ends with, if that is an answer.
 func (v *view) lastAnswer() (text string, ok bool) {
 	if len(v.chat) == 0 {

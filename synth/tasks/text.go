@@ -85,12 +85,10 @@ func checkText(b *book, names []string, language synth.Language, what, text stri
 	return nil
 }
 
-// garbled reports a text without a letter, which would be like no other for neardup, or
-// with half of a character, which JSON can spell, or a control character.
+// garbled reports a text that is none. Without a letter it would be like no other for
+// neardup, and could come twice.
 func garbled(s string) bool {
-	return !strings.ContainsFunc(s, unicode.IsLetter) || strings.ContainsFunc(s, func(r rune) bool {
-		return r == unicode.ReplacementChar || unicode.IsControl(r) && !strings.ContainsRune("\n\r\t", r)
-	})
+	return !strings.ContainsFunc(s, unicode.IsLetter) || ask.Garbled(s)
 }
 
 var latinWord = regexp.MustCompile(`[A-Za-z]{2,}`)

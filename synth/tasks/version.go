@@ -172,7 +172,7 @@ func (s *staged) check(b *book, t *Task) error {
 	}
 	told := map[string]bool{}
 	for _, f := range s.Facts {
-		if strings.TrimSpace(f.Name) == "" || strings.TrimSpace(f.Value) == "" || len(f.Name)+len(f.Value) > mostText || garbled(f.Name+f.Value) {
+		if strings.TrimSpace(f.Name) == "" || strings.TrimSpace(f.Value) == "" || len(f.Name)+len(f.Value) > mostText || ask.Garbled(f.Name+f.Value) {
 			return ask.Misread("facts", "a fact has a name and a value")
 		}
 		if told[f.Name] {

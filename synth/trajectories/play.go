@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
@@ -154,6 +155,9 @@ func (s *scene) turns(ctx context.Context, o *gateway.Opening, door agent.Sessio
 		}
 		if s.conv.Stopped = string(player.Stopped()); s.conv.Stopped != "" {
 			return reply, nil
+		}
+		if strings.TrimSpace(reply) == "" { // one low score of seven would not keep it out
+			return "", &brokenOff{"no answer", errorString("the agent ended a turn and said nothing")}
 		}
 		talk = append(talk, line{"assistant", reply})
 		next, err := s.next(ctx, o.Episode, reply, talk)

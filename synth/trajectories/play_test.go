@@ -384,7 +384,7 @@ func TestBadRuns(t *testing.T) {
 				said.Text = ""
 			}
 			return said
-		}, trajectories.Options{Thresholds: scores.Thresholds{Min: map[string]float64{"final_answer": 0.5}}}, "acceptance/below: final_answer"},
+		}, trajectories.Options{}, "conversations/no answer"},
 		"a judge who cannot tell": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
 			if a.Step == "summary" {
 				said.Text = `{"grade":"unsure","reason":""}`
@@ -401,16 +401,25 @@ func TestBadRuns(t *testing.T) {
 	}
 }
 
-// A user who talks nonsense makes the conversation unknown.
+// A user who talks nonsense makes the conversation unknown; one who never ends is cut off.
 func TestBadUser(t *testing.T) {
-	s := newStage(t, &modeltest.Options{Fault: func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
-		if a.Step == "user" {
-			said.Text = `{"done":true,"message":"one more thing"}`
+	for said, want := range map[string]string{
+		`{"done":true,"message":"one more thing"}`:            "conversations/user: no verdict",
+		`{"done":false,"message":"one \ud800 more thing"}`:    "conversations/user: text",
+		`{"done":false,"message":"one \u0000 more thing"}`:    "conversations/user: text",
+		`{"done":false,"message":"and one more thing"}`:       "",
+		`{"done":false,"done":true,"message":"one more day"}`: "conversations/user: no JSON",
+	} {
+		s := newStage(t, &modeltest.Options{Fault: func(a *modeltest.Asked, answer modeltest.Answer) modeltest.Answer {
+			if a.Step == "user" {
+				answer.Text = said
+			}
+			return answer
+		}}, nil)
+		all := s.accepted(onlyShop(), several()[1:2])
+		if want != "" && (len(all) != 0 || s.reasons()[want] != 1) || want == "" && (len(all) != 1 || all[0].Turns != 4) {
+			t.Errorf("%s: %d were accepted: %v", said, len(all), s.reasons())
 		}
-		return said
-	}}, nil)
-	if all := s.accepted(onlyShop(), several()[1:2]); len(all) != 0 || s.reasons()["conversations/user: no verdict"] != 1 {
-		t.Errorf("%d were accepted: %v", len(all), s.reasons())
 	}
 }
 
