@@ -85,7 +85,7 @@ func (o *Options) ready() (Options, error) {
 // A Player has tasks played and judged. It is safe for concurrent use.
 type Player struct {
 	policy   Policy
-	emulator llm.Model // may be nil, where no arena is emulated
+	emulator llm.Model
 	user     ask.Asker
 	judge    *scores.Judge
 	open     Opener
