@@ -120,6 +120,7 @@ func TestScores(t *testing.T) {
 		"beginning of a link":       {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example/orders/7"), says("See https://shop.example/o."))}, "final_answer 0.50"},
 		"another site":              {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example.org/o"), says("See https://shop.example."))}, "final_answer 0.50"},
 		"site of a link":            {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example/orders/7"), says("See **https://shop.example/**"))}, ""},
+		"no link":                   {scores.Input{Chat: chat(asked, found, ordered, says("Order A-1207 is placed; links begin with https://..."))}, ""},
 		"link in JSON":              {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, `{"at":"https:\/\/shop.example\/o?a=1\u0026b=2"}`), says("See https://shop.example/o?a=1&b=2, it is placed."))}, ""},
 		"link of its own":           {scores.Input{Chat: chat(asked, found, says("See https://shop.example/o."), user("Order 200."), ordered, says("Order A-1207 is at https://shop.example/o."))}, "final_answer 0.50"},
 		"link in Chinese":           {scores.Input{Chat: chat(user("请订购 M8 螺栓。"), found, calls("", "order", `{"sku":"SKU-77"}`, "https://shop.example/o"), says("订单见https://shop.example/o谢谢"))}, ""},
