@@ -54,13 +54,14 @@ type Spent struct {
 	Output int64
 }
 
-// A Stop is a limit that ended a turn before the model did.
+// A Stop is what ended a turn before the model did.
 type Stop string
 
-// The limits.
+// The stops.
 const (
 	OutOfRounds Stop = "rounds"
 	OutOfTokens Stop = "tokens"
+	CutShort    Stop = "cut" // the server broke the answer off: its length, or a filter
 )
 
 // ErrModel says that the model could not be asked, or that its answer could not be read.
@@ -126,9 +127,10 @@ func (l *LLM) Play(ctx context.Context, s Session, message string) (string, erro
 		return "", err
 	}
 	l.messages = append(l.messages, openai.UserMessage(message))
+	l.stopped = ""
 	reply := ""
 	for range l.opts.Rounds {
-		said, err := l.complete(ctx, tools)
+		said, cut, err := l.complete(ctx, tools)
 		if err != nil {
 			return "", err
 		}
@@ -136,6 +138,9 @@ func (l *LLM) Play(ctx context.Context, s Session, message string) (string, erro
 			reply = said.Content + said.Refusal
 		}
 		if len(said.ToolCalls) == 0 {
+			if cut {
+				l.stopped = CutShort
+			}
 			return said.Content + said.Refusal, nil
 		}
 		if err := l.run(ctx, s, said.ToolCalls); err != nil {
@@ -150,8 +155,8 @@ func (l *LLM) Play(ctx context.Context, s Session, message string) (string, erro
 	return reply, nil
 }
 
-// complete asks for one message and keeps it.
-func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.ChatCompletionMessage, error) {
+// complete asks for one message and keeps it; cut says that the server broke it off.
+func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (said openai.ChatCompletionMessage, cut bool, err error) {
 	params := openai.ChatCompletionNewParams{Model: l.opts.Model, Messages: l.messages, Tools: functions(tools)}
 	if l.opts.MaxTokens > 0 {
 		params.MaxCompletionTokens = openai.Int(l.opts.MaxTokens)
@@ -170,12 +175,13 @@ func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.Ch
 		err = fmt.Errorf("the server sent %q where JSON was due: is the base URL right? Many end in /v1", kind)
 	}
 	if err != nil {
-		return openai.ChatCompletionMessage{}, l.explain(ctx, err)
+		return said, false, l.explain(ctx, err)
 	}
 	l.spent.Calls++
 	l.spent.Input += completion.Usage.PromptTokens
 	l.spent.Output += completion.Usage.CompletionTokens
-	said := completion.Choices[0].Message
+	choice := &completion.Choices[0]
+	said = choice.Message
 	for i := range said.ToolCalls {
 		said.ToolCalls[i].ID = l.callID(said.ToolCalls[i].ID, i+1)
 	}
@@ -183,7 +189,7 @@ func (l *LLM) complete(ctx context.Context, tools []astra.PublicTool) (openai.Ch
 		l.thoughts[len(l.messages)] = thought
 	}
 	l.messages = append(l.messages, spoken(said))
-	return said, nil
+	return said, choice.FinishReason == "length" || choice.FinishReason == "content_filter", nil
 }
 
 // callID is an id that no call of the episode had: some servers leave them out, or count

@@ -249,3 +249,17 @@ func TestLLMTimesOut(t *testing.T) {
 		t.Errorf("error = %v, want a deadline that says how long", err)
 	}
 }
+
+// An answer that the server broke off is told from one that the model ended.
+func TestCutShort(t *testing.T) {
+	cut := func(finish string) string {
+		return fmt.Sprintf(`application/json {"choices":[{"index":0,"finish_reason":%q,"message":{"role":"assistant","content":"There are"}}]}`, finish)
+	}
+	l := newModel(t, cut("length"), said("41"), cut("content_filter")).player(t, nil)
+	s := newDoor(t).enter(t, nil)
+	for _, want := range []Stop{CutShort, "", CutShort} {
+		if reply, err := l.Play(t.Context(), s, "How many bolts?"); err != nil || reply == "" || l.Stopped() != want {
+			t.Errorf("Play = %q, %v, stopped by %q, want %q", reply, err, l.Stopped(), want)
+		}
+	}
+}

@@ -125,15 +125,24 @@ func (t *Transport) ask(r *http.Request, body []byte, key string) (*http.Respons
 	if err == nil {
 		err = t.notes.PutNote(context.WithoutCancel(r.Context()), key, entry) // what was answered is not asked for again
 	}
-	return replied(r, reply), err
+	if err != nil { // a response beside an error is lost on http.Client
+		return nil, err
+	}
+	return replied(r, reply), nil
 }
 
-// isCompletion tells an answer from JSON that only says what went wrong.
+// isCompletion tells an answer from JSON that only says what went wrong, or that no client
+// could read: kept, it would be in the way of every later run.
 func isCompletion(reply []byte) bool {
 	var c struct {
-		Choices []json.RawMessage `json:"choices"`
+		Choices []struct {
+			Message *struct {
+				Content   *string           `json:"content"`
+				ToolCalls []json.RawMessage `json:"tool_calls"`
+			} `json:"message"`
+		} `json:"choices"`
 	}
-	return json.Unmarshal(reply, &c) == nil && len(c.Choices) > 0
+	return json.Unmarshal(reply, &c) == nil && len(c.Choices) > 0 && c.Choices[0].Message != nil
 }
 
 func usageOf(reply []byte) Usage {

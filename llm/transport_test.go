@@ -32,6 +32,12 @@ func TestTransport(t *testing.T) {
 		case strings.Contains(string(body), "nothing"):
 			io.WriteString(w, `{"error":"no"}`)
 			return
+		case strings.Contains(string(body), "empty"):
+			io.WriteString(w, `{"choices":[{"finish_reason":"stop"}]}`)
+			return
+		case strings.Contains(string(body), "object"):
+			io.WriteString(w, `{"choices":[{"message":{"content":{"text":"seven"}}}]}`)
+			return
 		}
 		io.WriteString(w, `{"choices":[{"message":{"content":"seven"}}],"usage":{"prompt_tokens":3,"completion_tokens":1}}`)
 	}))
@@ -62,7 +68,7 @@ func TestTransport(t *testing.T) {
 	if all.Wait(); asked.Load() != 1 {
 		t.Errorf("the server was asked %d times for one request", asked.Load())
 	}
-	for _, body := range []string{`{"trouble":1}`, `{"nothing":1}`} {
+	for _, body := range []string{`{"trouble":1}`, `{"nothing":1}`, `{"empty":1}`, `{"object":1}`} {
 		before := asked.Load()
 		for range 2 {
 			if _, err := ask(c, server.URL, body); err != nil {
@@ -87,3 +93,28 @@ func TestTransport(t *testing.T) {
 		t.Errorf("error = %v, want the context's", err)
 	}
 }
+
+// Notes that cannot be written are an error, and no response beside it.
+func TestTransportWithoutNotes(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"choices":[{"message":{"content":"seven"}}]}`)
+	}))
+	defer server.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", server.URL, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := llm.NewTransport(full{}, http.DefaultTransport, nil).RoundTrip(r)
+	if !errors.Is(err, errFull) || response != nil {
+		t.Errorf("response %v, error %v; want errFull alone", response, err)
+	}
+}
+
+// full is a store that takes nothing more.
+type full struct{}
+
+var errFull = errors.New("full")
+
+func (full) Note(context.Context, string) ([]byte, error)  { return nil, nil }
+func (full) PutNote(context.Context, string, []byte) error { return errFull }

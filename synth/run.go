@@ -104,10 +104,10 @@ func NewRun(id string, ledger Ledger, opts *RunOptions) *Run {
 func (r *Run) ID() string { return r.id }
 
 // Again is the same run with counts of its own: for looking a second time at what its
-// stages have made.
+// stages have made. What is unknown stays so, or the second look would be at something else.
 func (r *Run) Again() *Run {
 	again := &Run{id: r.id, ledger: r.ledger, opts: r.opts}
-	again.opts.Progress = nil
+	again.opts.Progress, again.opts.Retry = nil, false
 	return again
 }
 

@@ -96,6 +96,24 @@ func TestStageResumes(t *testing.T) {
 	}
 }
 
+// A second look works on nothing again, or it would be at something else.
+func TestAgain(t *testing.T) {
+	var worked atomic.Int64
+	do := func(ctx context.Context, n int) (synth.Result[json.RawMessage], error) {
+		worked.Add(1)
+		return halve(ctx, n)
+	}
+	r := synth.NewRun("run", ledger(t, t.TempDir()), &synth.RunOptions{Retry: true})
+	first := collect(t, synth.Stage(t.Context(), r, "halve", numbers(100), do))
+	second := collect(t, synth.Stage(t.Context(), r.Again(), "halve", numbers(100), do))
+	if !reflect.DeepEqual(first, second) || worked.Load() != 100 {
+		t.Errorf("%d items were worked on for 100", worked.Load())
+	}
+	if y := r.Yields()[0]; y.Items != 100 || y.Unknown == 0 {
+		t.Errorf("yield = %+v", y)
+	}
+}
+
 // A consumer that stops early stops the work, and nothing hangs.
 func TestStageStops(t *testing.T) {
 	n := 0

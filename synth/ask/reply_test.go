@@ -1,6 +1,7 @@
 package ask
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ func TestReadReply(t *testing.T) {
 		`[{"verdict":"yes"}]`:                             "one JSON object",
 		`{"verdict":"yes","score":1}`:                     "unknown field",
 		`{"verdict":true}`:                                "cannot be read",
+		`{"verdict":"no","verdict":"yes"}`:                "comes twice",
+		`{"verdict":"no","Verdict":"yes"}`:                "comes twice",
 		"{\"verdict\":\"\xff\"}":                          "UTF-8",
 		``:                                                "one JSON object",
 	} {
@@ -37,4 +40,40 @@ func TestReadReply(t *testing.T) {
 	if err := ReadReply(llm.Reply{Text: `{"verdict":"yes"}`, Cut: true}, &verdict{}); err == nil {
 		t.Error("a reply that broke off was taken")
 	}
+}
+
+// What a reply has beside its verdict may repeat itself from object to object, not in one.
+func TestRepeatedKeys(t *testing.T) {
+	for text, ok := range map[string]bool{
+		`{"list":[{"a":1},{"a":{"a":2}},[],{}],"more":{"list":null}}`: true,
+		`{"list":[{"a":1,"b":[{}],"a":1}]}`:                           false,
+		`{"list":[[{"a":{"x":1,"x":2}}]]}`:                            false,
+	} {
+		var read struct {
+			List json.RawMessage `json:"list"`
+			More json.RawMessage `json:"more"`
+		}
+		if err := ReadReply(llm.Reply{Text: text}, &read); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestGarbled(t *testing.T) {
+	for text, want := range map[string]bool{"one\n\ttwo": false, "第三": false, "": false, "four\x00": true, "fi\ufffdve": true, "\x1b[1msix": true} {
+		if Garbled(text) != want {
+			t.Errorf("Garbled(%q) = %v", text, !want)
+		}
+	}
+}
+
+func FuzzReadReply(f *testing.F) {
+	f.Add("<think>x</think>```json\n{\"verdict\":\"yes\"}\n```")
+	f.Add(`{"verdict":"no","verdict":"yes"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var v verdict
+		if ReadReply(llm.Reply{Text: text}, &v) == nil && strings.Count(strings.ToLower(text), `"verdict"`) > 1 && !strings.Contains(text, "<") {
+			t.Errorf("%q was taken", text)
+		}
+	})
 }

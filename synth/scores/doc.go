@@ -19,14 +19,17 @@
 //     u_2, with everything before it as c_2. To stop, or not to begin, is a step, too.
 //   - With several user turns, QU and QP are about the first, rounds are those of the whole
 //     conversation, and Corr is about all that the user said and the last answer.
-//   - Calls that were planned to fail are no doing of the agent's, and no part of TCS.
+//   - Calls that were planned to fail are no doing of the agent's, and no part of TCS. If all
+//     were, nothing succeeded: TCS is 0.
 //   - A conversation without a call has TCS and TC 1 if its request was to be declined, else 0.
 //
 // A rule decides where it can. Calls: the log knows which succeeded; a tool that does not
 // exist, arguments that do not fit and an exact repeat of what was answered alike before are
-// not necessary, nor a plan. Answers: one in another language than the user's does not
-// correlate; one with a link that no message before had is no true summary; a conversation
-// that does not end in an answer has FA 0. The rest is asked of a model, in words and not in
-// numbers, and what it does not know, or cannot say as asked, is unknown: a part without a
-// value, which no mean has and nobody accepts.
+// not necessary. A tool that does not exist is no plan, and in TCP neither are arguments that
+// do not fit: QP asks for the way alone. Answers: one in another script than the user's, of
+// some words, does not correlate; one with a link that nobody told the assistant is no true
+// summary; a conversation that does not end in an answer has FA 0. A message with neither
+// text nor calls understands and plans nothing. The rest is asked of a model, in words and
+// not in numbers, and what it does not know, or cannot say as asked, is unknown: a part
+// without a value, which no mean has and nobody accepts.
 package scores

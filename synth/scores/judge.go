@@ -47,7 +47,7 @@ func (j *Judge) Settings() []any {
 }
 
 // rules is the version of prompts and rules. Whoever changes a result changes it.
-const rules = 1
+const rules = 2
 
 // An Input is a conversation to be judged.
 type Input struct {

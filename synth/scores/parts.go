@@ -3,11 +3,9 @@ package scores
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth/ask"
 )
 
@@ -22,7 +20,7 @@ type queryDocument struct {
 // query judges how the work began: QU and QP.
 func (b *bench) query(ctx context.Context) error {
 	first := b.first()
-	if first < 0 {
+	if first < 0 || b.silent(first) {
 		b.scores.QU, b.scores.QP = ruled(0, "the assistant said nothing"), ruled(0, "the assistant said nothing")
 		return nil
 	}
@@ -35,17 +33,31 @@ func (b *bench) query(ctx context.Context) error {
 	default:
 		b.scores.QU, b.scores.QP = averaged([]Note{reply.Understanding.note(first + 1)}), averaged([]Note{reply.Plan.note(first + 1)})
 	}
-	if name := b.noTool(b.chat[first].ToolCalls); name != "" {
+	if name := b.noTool(first); name != "" {
 		b.scores.QP = ruled(0, name)
 	}
 	return nil
 }
 
-// noTool says that a call is of a tool that is not there.
-func (b *bench) noTool(calls []astra.ChatToolCall) string {
-	for _, c := range calls {
-		if !b.tools[c.Function.Name] {
-			return fmt.Sprintf("there is no tool %.64q", c.Function.Name)
+// noTool says that a call of the message at an index is of a tool that is not there.
+func (b *bench) noTool(at int) string {
+	for _, c := range b.calls {
+		if c.round == at && !b.tools[c.tool] {
+			return fmt.Sprintf("there is no tool %.64q", c.tool)
+		}
+	}
+	return ""
+}
+
+// cannotWork says that a call of the message at an index could not be carried out. That is
+// no look into the future: what is missing could be seen before.
+func (b *bench) cannotWork(at int) string {
+	if why := b.noTool(at); why != "" {
+		return why
+	}
+	for _, c := range b.calls {
+		if c.round == at && c.unfit() {
+			return fmt.Sprintf("the arguments do not fit the tool %.64q", c.tool)
 		}
 	}
 	return ""
@@ -64,7 +76,7 @@ func (b *bench) rounds(ctx context.Context) error {
 	judged := b.view.rounds
 	if len(judged) > 1 {
 		judged = judged[1:]
-	} else if last := len(b.chat) - 1; last >= 0 && b.chat[last].Role == "assistant" && !slices.Contains(judged, last) {
+	} else if last := len(b.chat) - 1; last >= 0 && b.chat[last].Role == "assistant" && !slices.Contains(judged, last) && !b.silent(last) {
 		judged = []int{last}
 	} else {
 		b.scores.TCU, b.scores.TCP = ruled(0, "nothing follows the first round"), ruled(0, "nothing follows the first round")
@@ -84,7 +96,8 @@ func (b *bench) rounds(ctx context.Context) error {
 
 // round judges the message at an index by what came before it.
 func (b *bench) round(ctx context.Context, at int) (understanding, plan Note, err error) {
-	doc := roundDocument{"round", b.showTools(), b.show(at), b.show(at + 1)[at], b.in.Expected}
+	shown := b.show(at + 1)
+	doc := roundDocument{"round", b.showTools(), shown[:at], shown[at], b.in.Expected}
 	reply, why, err := asked(ctx, b, "round", "two", at, doc, (*two).check)
 	if err != nil {
 		return Note{}, Note{}, err
@@ -93,8 +106,8 @@ func (b *bench) round(ctx context.Context, at int) (understanding, plan Note, er
 	if reply != nil {
 		understanding, plan = reply.Understanding.note(at+1), reply.Plan.note(at+1)
 	}
-	if name := b.noTool(b.chat[at].ToolCalls); name != "" {
-		plan = rule(at+1, 0, name)
+	if why := b.cannotWork(at); why != "" {
+		plan = rule(at+1, 0, why)
 	}
 	return understanding, plan, nil
 }
@@ -190,8 +203,8 @@ func (b *bench) spared(i int) Note {
 	switch {
 	case !b.tools[c.tool]:
 		return rule(i+1, 0, "there is no such tool")
-	case c.args == "" || c.step != nil && c.step.Fault == astra.FaultAgent:
-		return rule(i+1, 0, "its arguments do not fit the tool")
+	case c.unfit():
+		return rule(i+1, 0, "its arguments do not fit the tool, or it was beyond the budget")
 	}
 	for k := range i {
 		if e := &b.calls[k]; e.tool == c.tool && e.args == c.args && e.result == c.result && !mayPass(e) {
@@ -280,9 +293,11 @@ func (b *bench) correlation(ctx context.Context, text string) (Note, error) {
 	if otherLanguage(b.said(), text) {
 		return rule(len(b.chat), 0, "the answer is in another language than the user's"), nil
 	}
-	doc := correlationDocument{Step: "correlation", Answer: ask.Clip(text, mostOfMessage*2), Expected: b.in.Expected}
-	for _, s := range b.said() {
-		doc.Said = append(doc.Said, ask.Clip(s, mostOfMessage))
+	said := b.said()
+	most := room(append(said, text))
+	doc := correlationDocument{Step: "correlation", Said: said, Answer: ask.Clip(text, most), Expected: b.in.Expected}
+	for i := range said {
+		said[i] = ask.Clip(said[i], most)
 	}
 	return b.graded(ctx, "correlation", doc)
 }
@@ -300,20 +315,4 @@ func (b *bench) graded(ctx context.Context, step string, document any) (Note, er
 		return Note{Of: len(b.chat), Why: why}, err
 	}
 	return reply.note(len(b.chat)), nil
-}
-
-var link = regexp.MustCompile(`https?://[^\s<>"'()\[\]{}` + "`" + `，。；、）】》]+`)
-
-// madeUp is a link of the answer that nothing before it has; "" if there is none.
-func (b *bench) madeUp(answer string) string {
-	for _, found := range link.FindAllString(answer, -1) {
-		found = strings.TrimRight(found, ".,;:!?*_")
-		had := slices.ContainsFunc(b.chat[:len(b.chat)-1], func(m astra.ChatMessage) bool {
-			return strings.Contains(m.Content, found) || slices.ContainsFunc(m.ToolCalls, func(c astra.ChatToolCall) bool { return strings.Contains(c.Function.Arguments, found) })
-		})
-		if !had {
-			return found
-		}
-	}
-	return ""
 }

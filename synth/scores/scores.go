@@ -120,19 +120,33 @@ type Thresholds struct {
 
 // ReadMinima reads thresholds of single scores, as name and number.
 func ReadMinima(given map[string]string) (map[string]float64, error) {
+	minima := map[string]float64{}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		v, err := strconv.ParseFloat(given[name], 64)
+		if err != nil {
+			return nil, fmt.Errorf("%.60s=%.20s: want a number from 0 to 1", name, given[name])
+		}
+		minima[name] = v
+	}
+	return minima, Thresholds{Min: minima}.Check()
+}
+
+// Check refuses what is no threshold: nothing is below NaN, and a name that no score has
+// would keep nothing out.
+func (t Thresholds) Check() error {
+	if !(t.Mean >= 0 && t.Mean <= 1) {
+		return fmt.Errorf("a least mean of %g: want a number from 0 to 1", t.Mean)
+	}
 	var names []string
 	for _, p := range new(Scores).Parts() {
 		names = append(names, p.Name)
 	}
-	minima := map[string]float64{}
-	for _, name := range slices.Sorted(maps.Keys(given)) {
-		v, err := strconv.ParseFloat(given[name], 64)
-		if !slices.Contains(names, name) || err != nil || !(v >= 0 && v <= 1) {
-			return nil, fmt.Errorf("%.60s=%.20s: want one of %s, and a number from 0 to 1", name, given[name], strings.Join(names, ", "))
+	for _, name := range slices.Sorted(maps.Keys(t.Min)) {
+		if v := t.Min[name]; !slices.Contains(names, name) || !(v >= 0 && v <= 1) {
+			return fmt.Errorf("a least %.60s of %g: want one of %s, and a number from 0 to 1", name, v, strings.Join(names, ", "))
 		}
-		minima[name] = v
 	}
-	return minima, nil
+	return nil
 }
 
 // Judge holds scores to the thresholds. The reason is the same for the same shortfall.

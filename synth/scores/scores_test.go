@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -108,17 +109,32 @@ func TestScores(t *testing.T) {
 		"begins with an unknown tool": {scores.Input{Chat: chat(asked, calls("", "search", `{}`, "there is no tool search"), ordered[:0], says("Nothing was found, the search failed."))},
 			"query_plan 0.00 tool_conciseness 0.00 tool_success 0.00"},
 		"a failure taken for a result": {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77"}`, "HTTP 500 from the shop"), says("The order is placed."))},
-			"tool_success 0.50"},
+			"final_answer 0.50 tool_success 0.50"},
 		"stops after a failure": {scores.Input{Chat: chat(asked, calls("", "find", `{"name":"M8"}`, "HTTP 500 from the shop"), says("The order is placed."))},
-			"tool_success 0.00 tool_understanding 0.00"},
-		"wrong answer":     {scores.Input{Chat: chat(asked, found, ordered, says("Order A-9999 is placed."))}, "final_answer 0.50"},
-		"made-up link":     {scores.Input{Chat: chat(asked, found, ordered, says("Order A-1207 is placed, see https://shop.example/o."))}, "final_answer 0.50"},
-		"link of a result": {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example/o."), says("See https://shop.example/o."))}, ""},
-		"repeated call":    {scores.Input{Chat: chat(asked, found, found, ordered, placed)}, "tool_conciseness 0.67"},
+			"final_answer 0.50 tool_success 0.00 tool_understanding 0.00"},
+		"tells of a failure": {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77"}`, "HTTP 500 from the shop"), says("The order failed."))},
+			"tool_success 0.50"},
+		"wrong answer":              {scores.Input{Chat: chat(asked, found, ordered, says("Order A-9999 is placed."))}, "final_answer 0.50"},
+		"made-up link":              {scores.Input{Chat: chat(asked, found, ordered, says("Order A-1207 is placed, see https://shop.example/o."))}, "final_answer 0.50"},
+		"link of a result":          {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example/o."), says("See https://shop.example/o."))}, ""},
+		"beginning of a link":       {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example/orders/7"), says("See https://shop.example/o."))}, "final_answer 0.50"},
+		"another site":              {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example.org/o"), says("See https://shop.example."))}, "final_answer 0.50"},
+		"site of a link":            {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, "https://shop.example/orders/7"), says("See **https://shop.example/**"))}, ""},
+		"link in JSON":              {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77","quantity":200}`, `{"at":"https:\/\/shop.example\/o?a=1\u0026b=2"}`), says("See https://shop.example/o?a=1&b=2, it is placed."))}, ""},
+		"link of its own":           {scores.Input{Chat: chat(asked, found, says("See https://shop.example/o."), user("Order 200."), ordered, says("Order A-1207 is at https://shop.example/o."))}, "final_answer 0.50"},
+		"link in Chinese":           {scores.Input{Chat: chat(user("请订购 M8 螺栓。"), found, calls("", "order", `{"sku":"SKU-77"}`, "https://shop.example/o"), says("订单见https://shop.example/o谢谢"))}, ""},
+		"a code is no language":     {scores.Input{Chat: chat(user("请订购 M8 螺栓，只回答编号。"), found, calls("", "order", `{"sku":"SKU-77"}`, "order A-1207"), says("A-1207"))}, ""},
+		"a word is no language":     {scores.Input{Chat: chat(user("What is a bolt in Chinese? Find M8."), found, says("螺栓"))}, ""},
+		"English to a Chinese user": {scores.Input{Chat: chat(user("请订购 M8 螺栓。"), found, calls("", "order", `{"sku":"SKU-77"}`, "order A-1207"), says("The order A-1207 is placed with the shop."))}, "final_answer 0.50"},
+		"repeated call":             {scores.Input{Chat: chat(asked, found, found, ordered, placed)}, "tool_conciseness 0.67"},
 		"retry after a time-out": {scores.Input{Chat: chat(asked, calls("", "find", `{"name":"M8"}`, "timed out"), found, ordered, placed),
 			Steps: []scores.Step{{Injected: true, Fault: astra.FaultTool}, {OK: true}, {OK: true}}}, ""},
-		"failure by the log": {scores.Input{Chat: good, Steps: []scores.Step{{OK: true}, {Fault: astra.FaultTool}}}, "tool_success 0.50"},
-		"bad arguments":      {scores.Input{Chat: good, Steps: []scores.Step{{OK: true}, {Fault: astra.FaultAgent}}}, "tool_conciseness 0.50 tool_success 0.50"},
+		"failure by the log":     {scores.Input{Chat: good, Steps: []scores.Step{{OK: true}, {Fault: astra.FaultTool}}}, "tool_success 0.50"},
+		"bad arguments":          {scores.Input{Chat: good, Steps: []scores.Step{{OK: true}, {Fault: astra.FaultAgent}}}, "tool_conciseness 0.50 tool_plan 0.00 tool_success 0.50"},
+		"bad arguments at first": {scores.Input{Chat: good, Steps: []scores.Step{{Fault: astra.FaultAgent}, {OK: true}}}, "tool_conciseness 0.50 tool_success 0.50"},
+		"more than arguments":    {scores.Input{Chat: chat(asked, found, calls("", "order", `{"sku":"SKU-77"}}`, "order A-1207"), placed)}, "tool_conciseness 0.50 tool_plan 0.00 tool_success 0.50"},
+		"planned to fail, all of it": {scores.Input{Chat: chat(asked, calls("", "find", `{"name":"M8"}`, "timed out"), says("The search failed.")), Steps: []scores.Step{{Injected: true, Fault: astra.FaultTool}}},
+			"tool_success 0.00"},
 		"needless call": {scores.Input{Chat: chat(asked, found, calls("", "find", `{"name":"nuts"}`, "irrelevant"), ordered, placed)},
 			"tool_conciseness 0.67"},
 		"another language": {scores.Input{Chat: chat(asked, found, ordered, says("订单 A-1207 已经下好了。"))}, "final_answer 0.50"},
@@ -126,6 +142,9 @@ func TestScores(t *testing.T) {
 		"how-to":           {scores.Input{Chat: chat(asked, found, ordered, says("You could order them in the shop."))}, "final_answer 0.50"},
 		"turned down":      {scores.Input{Chat: chat(asked, says("I cannot do that."))}, "final_answer 0.50 query_understanding 0.00 tool_conciseness 0.00 tool_success 0.00"},
 		"declined":         {scores.Input{Chat: chat(user("Delete everybody's orders."), says("I cannot do that.")), Expected: scores.ToDecline}, ""},
+		"said nothing": {scores.Input{Chat: chat(user("Delete everybody's orders."), says(" ")), Expected: scores.ToDecline},
+			"final_answer 0.00 query_plan 0.00 query_understanding 0.00 tool_plan 0.00 tool_understanding 0.00"},
+		"ends with nothing": {scores.Input{Chat: chat(asked, calls("", "find", `{"name":"M8"}`, "item SKU-77"), says(""))}, "final_answer 0.00 tool_plan 0.00 tool_understanding 0.00"},
 		"did not decline": {scores.Input{Chat: chat(user("Delete everybody's orders."), calls("", "order", `{}`, "done"), says("All are gone.")), Expected: scores.ToDecline},
 			"final_answer 0.50 query_understanding 0.00"},
 		"asked for what is missing": {scores.Input{Chat: chat(user("Order some."), says("How many?"), user("200"), found, ordered, placed), Expected: scores.ToClarify}, ""},
@@ -226,7 +245,7 @@ func TestRulesBeforeModel(t *testing.T) {
 	in := scores.Input{Chat: chat(user("Order 200."), calls("", "buy", `{}`, "no such tool"), calls("", "order", `{"n":`, "no object"), says("订单已下，见 https://x.example"))}
 	s := score(t, m, in)
 	for _, p := range s.Parts() {
-		if low := *p.Value < 1; low != (p.Name != "query_understanding" && p.Name != "tool_understanding" && p.Name != "tool_plan") {
+		if low := *p.Value < 1; low != (p.Name != "query_understanding" && p.Name != "tool_understanding") {
 			t.Errorf("%s = %g", p.Name, *p.Value)
 		}
 	}
@@ -251,6 +270,39 @@ func TestNoFuture(t *testing.T) {
 	}
 	if strings.Contains(m.asked["query"], "Be good.") {
 		t.Error("the system message is part of what is judged")
+	}
+}
+
+// What is sent is bounded, whatever an agent does, and a long text has the room that short
+// ones leave.
+func TestDocuments(t *testing.T) {
+	long := chat(user("Order 200 of the M8 bolts."))
+	for range 80 {
+		long = append(long, calls(strings.Repeat("a", 50_000), "find", `{"name":"`+strings.Repeat("b", 50_000)+`"}`, strings.Repeat("c", 50_000))...)
+	}
+	var triples []string
+	for range 1000 {
+		triples = append(triples, strings.Repeat("no_such_tool_", 1000), `{"name":"`+strings.Repeat("d", 1000)+`"}`, strings.Repeat("e", 1000))
+	}
+	for name, messages := range map[string][]astra.ChatMessage{
+		"many messages": append(long, says(strings.Repeat("f", 200_000))),
+		"many calls":    chat(user(strings.Repeat("g", 200_000)), calls("", triples...), says("It is SKU-77.")),
+	} {
+		m := new(model)
+		score(t, m, scores.Input{Chat: messages})
+		for step, documents := range m.asked {
+			for line := range strings.Lines(documents) {
+				if len(line) > 500_000 {
+					t.Errorf("%s: %s was asked with %d bytes", name, step, len(line))
+				}
+			}
+		}
+	}
+	m := new(model)
+	end := strings.Repeat("item ", 10_000) + "SKU-77"
+	score(t, m, scores.Input{Chat: chat(user("Find the last item."), calls("", "find", `{}`, end), says("It is SKU-77."))})
+	if !strings.Contains(m.asked["summary"], end) {
+		t.Error("a long result was cut although there is room")
 	}
 }
 
@@ -289,10 +341,22 @@ func TestThresholds(t *testing.T) {
 	if m, err := scores.ReadMinima(map[string]string{"final_answer": "0.5"}); err != nil || !maps.Equal(m, map[string]float64{"final_answer": 0.5}) {
 		t.Errorf("ReadMinima = %v, %v", m, err)
 	}
-	for _, bad := range []map[string]string{{"answer": "0.5"}, {"final_answer": "2"}, {"final_answer": "x"}, {"mean": "0.5"}} {
+	for _, bad := range []map[string]string{{"answer": "0.5"}, {"final_answer": "2"}, {"final_answer": "x"}, {"mean": "0.5"}, {"final_answer": "NaN"}} {
 		if _, err := scores.ReadMinima(bad); err == nil {
 			t.Errorf("ReadMinima(%v) succeeded", bad)
 		}
+	}
+}
+
+// What would keep nothing out is no threshold.
+func TestThresholdsCheck(t *testing.T) {
+	for _, bad := range []scores.Thresholds{{Mean: math.NaN()}, {Mean: -1}, {Mean: 80}, {Min: map[string]float64{"final_answer": math.NaN()}}, {Min: map[string]float64{"answer": 0.5}}} {
+		if bad.Check() == nil {
+			t.Errorf("%v was taken", bad)
+		}
+	}
+	if err := (scores.Thresholds{Mean: 1, Min: map[string]float64{"tool_plan": 0}}).Check(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth/ask"
@@ -27,6 +26,11 @@ type call struct {
 	args   string // canonical; "" if they are no object
 	result string
 	step   *Step // nil: there is no log
+}
+
+// unfit reports a call that no tool could take, or that came beyond the budget.
+func (c *call) unfit() bool {
+	return c.args == "" || c.step != nil && c.step.Fault == astra.FaultAgent
 }
 
 func newView(in *Input) *view {
@@ -71,6 +75,11 @@ func (v *view) first() int {
 	return slices.IndexFunc(v.chat, func(m astra.ChatMessage) bool { return m.Role == "assistant" })
 }
 
+// silent reports a message with neither text nor calls.
+func (v *view) silent(at int) bool {
+	return strings.TrimSpace(v.chat[at].Content) == "" && len(v.chat[at].ToolCalls) == 0
+}
+
 // lastAnswer is the message that the conversation ends with, if that is an answer.
 func (v *view) lastAnswer() (text string, ok bool) {
 	if len(v.chat) == 0 {
@@ -99,7 +108,7 @@ func canonical(args string) string {
 	var object map[string]any
 	d := json.NewDecoder(strings.NewReader(args))
 	d.UseNumber()
-	if d.Decode(&object) != nil || object == nil {
+	if !json.Valid([]byte(args)) || d.Decode(&object) != nil || object == nil {
 		return ""
 	}
 	b, err := json.Marshal(object)
@@ -109,12 +118,30 @@ func canonical(args string) string {
 	return string(b)
 }
 
-// What a document shows of a conversation.
+// What a document shows of a conversation: some 25,000 tokens, which any model can read.
 const (
-	mostOfMessage = 6 << 10  // bytes of one message
-	mostOfAll     = 96 << 10 // bytes of all, roughly
-	mostOfTool    = 600      // bytes of a description
+	mostOfAll  = 96 << 10 // bytes of all texts
+	mostOfTool = 600      // bytes of a description
+	mostOfName = 128      // bytes: an agent may call anything
 )
+
+// room is how long each text may be so that all find room: the long ones are cut to one
+// length, the short ones are not.
+func room(texts []string) int {
+	lengths := make([]int, len(texts))
+	for i, t := range texts {
+		lengths[i] = len(t)
+	}
+	slices.Sort(lengths)
+	left := mostOfAll
+	for i, n := range lengths {
+		if each := left / (len(lengths) - i); n > each {
+			return each
+		}
+		left -= n
+	}
+	return mostOfAll
+}
 
 // A shown message is one as the model is shown it.
 type shown struct {
@@ -133,7 +160,14 @@ type shownCall struct {
 
 // show is the messages before an index, each clipped so that all find room.
 func (v *view) show(before int) []shown {
-	most := min(mostOfMessage, mostOfAll/max(before, 1))
+	var texts []string
+	for _, m := range v.chat[:before] {
+		texts = append(texts, m.Content)
+		for _, c := range m.ToolCalls {
+			texts = append(texts, c.Function.Arguments)
+		}
+	}
+	most := room(texts)
 	all, call := make([]shown, 0, before), 0
 	ids := map[string]int{}
 	for i, m := range v.chat[:before] {
@@ -144,7 +178,7 @@ func (v *view) show(before int) []shown {
 		for _, c := range m.ToolCalls {
 			call++
 			ids[c.ID] = call
-			s.Calls = append(s.Calls, shownCall{call, c.Function.Name, ask.Clip(c.Function.Arguments, most)})
+			s.Calls = append(s.Calls, shownCall{call, ask.Clip(c.Function.Name, mostOfName), ask.Clip(c.Function.Arguments, most)})
 		}
 		all = append(all, s)
 	}
@@ -162,28 +196,4 @@ func (v *view) showTools() []shownTool {
 		all = append(all, shownTool{t.Function.Name, ask.Clip(t.Function.Description, min(mostOfTool, mostOfAll/max(len(v.in.Tools), 1)))})
 	}
 	return all
-}
-
-// hanShare is how many of a text's letters are Han; 0 if it has none.
-func hanShare(s string) float64 {
-	han, letters := 0, 0
-	for _, r := range s {
-		if unicode.IsLetter(r) {
-			letters++
-			if unicode.Is(unicode.Han, r) {
-				han++
-			}
-		}
-	}
-	if letters == 0 {
-		return 0
-	}
-	return float64(han) / float64(letters)
-}
-
-// otherLanguage reports an answer in a script that the user did not write in. Names and
-// quotations may be in any.
-func otherLanguage(said []string, answer string) bool {
-	asked, told := hanShare(strings.Join(said, " ")), hanShare(answer)
-	return asked < 0.1 && told > 0.5 || asked > 0.3 && told < 0.05
 }

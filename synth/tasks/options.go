@@ -92,7 +92,7 @@ func (o *Options) ready() (Options, error) {
 	if r.Kinds == nil {
 		r.Kinds = allKinds
 	}
-	if r.Personas == nil {
+	if len(r.Personas) == 0 {
 		r.Personas = somePersonas()
 	}
 	r.Dialogues = max(cmp.Or(r.Dialogues, 0.5), 0)
@@ -117,6 +117,11 @@ func (o *Options) refusal() error {
 		return fmt.Errorf("tasks: a similarity of %g: want a share above 0", o.Similarity)
 	case !(o.Percentile >= 0 && o.Percentile < 1):
 		return fmt.Errorf("tasks: a percentile of %g: want a share below 1", o.Percentile)
+	}
+	for _, least := range []float64{o.Thresholds.Question, o.Thresholds.Realism, o.Thresholds.Necessity} {
+		if !(least <= 1) { // nothing is below NaN
+			return fmt.Errorf("tasks: a threshold of %g: want a number from 0 to 1", least)
+		}
 	}
 	return nil
 }
@@ -147,7 +152,7 @@ func (a *Author) Settings() []any {
 }
 
 // rules is the version of prompts and rules. Whoever changes a result changes it.
-const rules = 1
+const rules = 2
 
 // Spent is what each stage has spent so far, rejected items included, and including what
 // earlier processes of the run did.

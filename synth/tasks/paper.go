@@ -33,7 +33,7 @@ type Row struct {
 type rowForm struct {
 	Query *struct {
 		Planned   bool            `json:"have_plan"`
-		Targets   json.RawMessage `json:"target_tools"` // a list, or the text that it was parsed from
+		Targets   json.RawMessage `json:"target_tools"` // a list
 		Question  string          `json:"generated_question"`
 		Augmented struct {
 			Mode     string `json:"mode"`

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -352,6 +353,8 @@ func TestOptions(t *testing.T) {
 		"dialogues":  {Dialogues: 2},
 		"similarity": {Similarity: 1.5},
 		"percentile": {Percentile: 1},
+		"threshold":  {Thresholds: tasks.Thresholds{Realism: math.NaN()}},
+		"a grade":    {Thresholds: tasks.Thresholds{Realism: 3}},
 	} {
 		if _, err := tasks.New(m, &o); err == nil {
 			t.Errorf("%s: %+v was taken", name, o)
@@ -361,5 +364,9 @@ func TestOptions(t *testing.T) {
 	b, err2 := tasks.New(m, &tasks.Options{Thresholds: tasks.Thresholds{Question: 0.9}})
 	if err != nil || err2 != nil || fmt.Sprint(a.Settings()) != fmt.Sprint(b.Settings()) {
 		t.Error("thresholds make another run")
+	}
+	nobody, err := tasks.New(m, &tasks.Options{Personas: []tasks.Persona{}})
+	if err != nil || fmt.Sprint(nobody.Settings()) != fmt.Sprint(a.Settings()) {
+		t.Errorf("a list of nobody is not the default: %v", err)
 	}
 }

@@ -33,6 +33,7 @@ const (
 	mostShown     = 4 << 10  // bytes of a schema
 	mostOfSchemas = 64 << 10 // bytes of all
 	mostOfText    = 1200     // bytes of a description
+	mostOfName    = 64       // bytes of a tool's name, as the root has it
 )
 
 func showTool(t *servers.Tool, schemas bool) shownTool {
@@ -46,6 +47,7 @@ func showTool(t *servers.Tool, schemas bool) shownTool {
 	return shown
 }
 
+// showTools shows all of a server's tools. Of many each has less of a description.
 func showTools(s *servers.Server, schemas bool) (all []shownTool) {
 	size := 0
 	for i := range s.Tools {
@@ -53,7 +55,9 @@ func showTools(s *servers.Server, schemas bool) (all []shownTool) {
 	}
 	schemas = schemas && size <= mostOfSchemas
 	for i := range s.Tools {
-		all = append(all, showTool(&s.Tools[i], schemas))
+		shown := showTool(&s.Tools[i], schemas)
+		shown.Description = ask.Clip(shown.Description, max(mostOfSchemas/len(s.Tools), mostOfName))
+		all = append(all, shown)
 	}
 	return all
 }
@@ -65,7 +69,9 @@ func checkText(b *book, names []string, language synth.Language, what, text stri
 	switch {
 	case len(text) < leastText || len(text) > mostText:
 		return ask.Misread("length", "%q has %d bytes: want %d to %d", what, len(text), leastText, mostText)
-	case hasHan(text) != (language == synth.Chinese):
+	case garbled(text):
+		return ask.Misread("text", "%q has no letters, or characters that are no text", what)
+	case !speaks(text, language):
 		return ask.Misread("language", "%q is not in the language %s", what, language)
 	}
 	for _, name := range names {
@@ -79,18 +85,37 @@ func checkText(b *book, names []string, language synth.Language, what, text stri
 	return nil
 }
 
-func hasHan(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return unicode.Is(unicode.Han, r) })
+// garbled reports a text that is none. Without a letter it would be like no other for
+// neardup, and could come twice.
+func garbled(s string) bool {
+	return !strings.ContainsFunc(s, unicode.IsLetter) || ask.Garbled(s)
 }
 
-// named is the first of these names that a text has as a name. A name that is a plain word,
-// such as search, is one only where the text calls it a tool.
+var latinWord = regexp.MustCompile(`[A-Za-z]{2,}`)
+
+// speaks reports whether a text is in a language. A Chinese one may have names and codes in
+// ours, but one that has a Chinese name is not Chinese for it.
+func speaks(text string, language synth.Language) bool {
+	han := 0
+	for _, r := range text {
+		if unicode.Is(unicode.Han, r) {
+			han++
+		}
+	}
+	if language != synth.Chinese {
+		return han == 0
+	}
+	return han > 0 && 3*han >= len(latinWord.FindAllString(text, -1))
+}
+
+// named is the first of these names that a text has as a name. A name of plain words, such
+// as search or "list pets", is one only where the text calls it a tool.
 func named(text string, names ...string) string {
 	lower := strings.ToLower(text)
 	for _, name := range names {
 		switch {
 		case name == "":
-		case plainWord.MatchString(name):
+		case plainWords.MatchString(name):
 			if calledTool(lower, strings.ToLower(name)) {
 				return name
 			}
@@ -101,7 +126,7 @@ func named(text string, names ...string) string {
 	return ""
 }
 
-var plainWord = regexp.MustCompile(`^([a-z]+|[A-Z][a-z]*)$`)
+var plainWords = regexp.MustCompile(`^([a-z]+|[A-Z][a-z]*)( [A-Za-z]+)*$`)
 
 // calledTool reports whether a word stands beside what makes it a tool's name.
 func calledTool(text, word string) bool {

@@ -2,6 +2,7 @@ package tasks
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -25,6 +26,8 @@ func TestNamed(t *testing.T) {
 		{"getWeather in Oslo", "getWeather", true},
 		{"what is the weather", "getWeather", false},
 		{"send me get-sum of it", "get-sum", true},
+		{"list pets that are ill", "list pets", false},
+		{"ask the List pets tool", "List pets", true},
 	} {
 		if got := named(c.text, c.name) != ""; got != c.want {
 			t.Errorf("named(%q, %q) = %v", c.text, c.name, got)
@@ -42,14 +45,25 @@ func TestCheckText(t *testing.T) {
 		"Call find_item for the bolts, please.":   "find_item",
 		"Call find-item for the bolts, please.":   "find-item",
 		"   \n\t                                ": "bytes",
+		"?????????????????":                       "no letters",
+		"How many of the b\ufffdolts are left?":   "no letters",
+		"How many of the b\x00olts are left?":     "no letters",
+		"How many bolts\n\tare left in there?":    "",
 	} {
 		err := checkText(b, []string{"shop"}, synth.English, "question", text)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%.40q: %v, want %q", text, err, want)
 		}
 	}
-	if err := checkText(b, []string{"shop"}, synth.Chinese, "question", "仓库里还剩多少个螺栓？请告诉我。"); err != nil {
-		t.Error(err)
+	for text, ok := range map[string]bool{
+		"仓库里还剩多少个螺栓？请告诉我。":                                                   true,
+		"帮我在 filesystem 里找 README.md 和 package-lock.json":                    true,
+		"Please find the student 李明 and list all the courses that he takes.": false,
+		"How many bolts are left in the warehouse?":                          false,
+	} {
+		if err := checkText(b, []string{"shop"}, synth.Chinese, "question", text); (err == nil) != ok {
+			t.Errorf("%q in Chinese: %v", text, err)
+		}
 	}
 }
 
@@ -82,6 +96,30 @@ func TestOpenArguments(t *testing.T) {
 	}
 	if _, why := openArguments(b, node("odd")); why == "" {
 		t.Error("a schema that cannot be read was passed over")
+	}
+}
+
+func TestInternal(t *testing.T) {
+	for name, want := range map[string]bool{"nextToken": true, "sessionID": true, "ETag": true, "eTag": true, "page-token": true, "requestId": true, "cursor": true,
+		"metagenome": false, "precursor": false, "name": false} {
+		if got := new(property).internal(name); got != want {
+			t.Errorf("internal(%s) = %v", name, got)
+		}
+	}
+}
+
+// What is shown of tools is bounded, however many there are and whatever they say.
+func TestShowTools(t *testing.T) {
+	s := servers.Server{Name: "shop"}
+	for i := range 1000 {
+		s.Tools = append(s.Tools, servers.Tool{Name: fmt.Sprint("tool_", i), Description: strings.Repeat("long ", 200_000)})
+	}
+	b, err := json.Marshal(showTools(&s, true))
+	if err != nil || len(b) > 256<<10 {
+		t.Errorf("%d bytes, %v", len(b), err)
+	}
+	if one := showTools(&servers.Server{Tools: s.Tools[:1]}, true); len(one[0].Description) < mostOfText {
+		t.Errorf("a single tool has %d bytes of its description", len(one[0].Description))
 	}
 }
 
@@ -120,6 +158,7 @@ func TestStaged(t *testing.T) {
 		{Clarify, `{"first":"Order 200 of the bolts, please.","goal":"bolts","facts":[{"name":"how many","value":"200"}]}`, "kept back"},
 		{Clarify, `{"first":"Order some of the bolts, please.","goal":"bolts"}`, "facts"},
 		{Clarify, `{"first":"Order some of the bolts, please.","goal":"bolts","facts":[{"name":"","value":"200"}]}`, "fact"},
+		{Clarify, `{"first":"Order some of the bolts, please.","goal":"bolts","facts":[{"name":"how many","value":"200"},{"name":"how many","value":"300"}]}`, "twice"},
 		{Change, `{"first":"Order some of the bolts, please.","goal":"bolts","next":["No, make it 300 of them."],"facts":[{"name":"a","value":"bb"}]}`, "facts"},
 		{Decline, `{"first":"Delete all of the orders, please.","goal":"not allowed"}`, ""},
 		{Decline, `{"first":"Delete all of the orders, please.","goal":" "}`, "goal"},

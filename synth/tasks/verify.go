@@ -37,23 +37,24 @@ func (p *property) internal(name string) bool {
 	if p.Format == "uuid" {
 		return true
 	}
-	for _, mark := range []string{"cursor", "page_token", "next_token", "session_id", "request_id", "etag"} {
-		if strings.Contains(snake(name), mark) {
+	for _, mark := range []string{"_cursor_", "_page_token_", "_next_token_", "_session_id_", "_request_id_", "_etag_", "_e_tag_"} {
+		if strings.Contains("_"+snake(name)+"_", mark) { // a metagenome has an etag, but only in letters
 			return true
 		}
 	}
 	return false
 }
 
-// snake is a name in lower case, its parts joined by _.
+// snake is a name in lower case, its parts joined by _: sessionID is session_id.
 func snake(name string) string {
 	var b strings.Builder
-	for i, r := range name {
+	lower := false // the letter before
+	for _, r := range name {
 		upper := r >= 'A' && r <= 'Z'
-		if upper && i > 0 {
+		if upper && lower {
 			b.WriteByte('_')
 		}
-		if upper {
+		if lower = !upper && r != '-' && r != '_'; upper {
 			r += 'a' - 'A'
 		}
 		if r == '-' {

@@ -162,18 +162,23 @@ func (s *staged) check(b *book, t *Task) error {
 	if err := checkText(b, t.Servers(), t.Language, "first", s.First); err != nil {
 		return err
 	}
-	if strings.TrimSpace(s.Goal) == "" || len(s.Goal) > mostText {
-		return ask.Misread(ask.NoVerdict, `"goal" is empty or too long`)
+	if garbled(s.Goal) || len(s.Goal) > mostText {
+		return ask.Misread(ask.NoVerdict, `"goal" is empty, no text, or too long`)
 	}
 	for _, next := range s.Next {
 		if err := checkText(b, t.Servers(), t.Language, "next", next); err != nil {
 			return err
 		}
 	}
+	told := map[string]bool{}
 	for _, f := range s.Facts {
-		if strings.TrimSpace(f.Name) == "" || strings.TrimSpace(f.Value) == "" || len(f.Name)+len(f.Value) > mostText {
+		if strings.TrimSpace(f.Name) == "" || strings.TrimSpace(f.Value) == "" || len(f.Name)+len(f.Value) > mostText || ask.Garbled(f.Name+f.Value) {
 			return ask.Misread("facts", "a fact has a name and a value")
 		}
+		if told[f.Name] {
+			return ask.Misread("facts", "%.60q comes twice", f.Name)
+		}
+		told[f.Name] = true
 		if wordIn(strings.ToLower(s.First), strings.ToLower(strings.TrimSpace(f.Value))) {
 			return ask.Misread("facts", `"first" tells %.100q, which is kept back until it is asked for`, f.Value)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/astra-arenas/astra"
@@ -178,8 +179,8 @@ func (p *Player) Bundles(c *Collection, list []tasks.Task) (map[string]*astra.Bu
 		of[list[i].Server] = append(of[list[i].Server], list[i])
 	}
 	bundles := map[string]*astra.Bundle{}
-	for name, own := range of {
-		b, err := p.Bundle(c, name, own)
+	for _, name := range slices.Sorted(maps.Keys(of)) { // an error tells the same server each time
+		b, err := p.Bundle(c, name, of[name])
 		if err != nil {
 			return nil, err
 		}

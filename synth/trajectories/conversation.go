@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -23,7 +22,7 @@ type Conversation struct {
 	Steps      int               `json:"steps"`
 	Injected   int               `json:"injected"`          // steps that were planned to fail
 	Turns      int               `json:"turns"`             // user messages
-	Stopped    string            `json:"stopped,omitempty"` // the limit that ended it: rounds, tokens or time
+	Stopped    string            `json:"stopped,omitempty"` // what ended it before the agent did: rounds, tokens, cut or time
 	Scores     *scores.Scores    `json:"scores,omitempty"`
 	Spent      ask.Spent         `json:"spent"` // by the stage that made this
 }
@@ -31,12 +30,12 @@ type Conversation struct {
 // Cost is what the stage that made it took.
 func (c Conversation) Cost() ask.Spent { return c.Spent }
 
-// key tells a conversation from another about the same task.
+// key tells a conversation from any other: results are kept with all of it, and one that was
+// played in another arena, or has other scores, is another.
 func (c *Conversation) key() string {
-	h := sha256.New()
-	h.Write(c.Trajectory.Messages)
-	fmt.Fprintf(h, "%v", c.Calls)
-	return c.ID + " " + hex.EncodeToString(h.Sum(nil))
+	b, _ := synth.JSON(c) // it was read from JSON
+	sum := sha256.Sum256(b)
+	return c.ID + " " + hex.EncodeToString(sum[:])
 }
 
 // record takes down what an episode came to.

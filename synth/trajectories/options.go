@@ -76,7 +76,7 @@ func (o *Options) ready() (Options, error) {
 	case !(r.Percentile >= 0 && r.Percentile < 1):
 		return r, fmt.Errorf("trajectories: a percentile of %g: want a share below 1", r.Percentile)
 	}
-	if err := r.Failures.Check(); err != nil {
+	if err := errors.Join(r.Failures.Check(), r.Thresholds.Check()); err != nil {
 		return r, fmt.Errorf("trajectories: %w", err)
 	}
 	return r, nil
@@ -85,7 +85,7 @@ func (o *Options) ready() (Options, error) {
 // A Player has tasks played and judged. It is safe for concurrent use.
 type Player struct {
 	policy   Policy
-	emulator llm.Model // may be nil, where no arena is emulated
+	emulator llm.Model
 	user     ask.Asker
 	judge    *scores.Judge
 	open     Opener
@@ -114,7 +114,7 @@ func (p *Player) Settings() []any {
 }
 
 // rules is the version of prompts and rules. Whoever changes a result changes it.
-const rules = 1
+const rules = 2
 
 // Spent is what each stage has spent so far, rejected items included, and including what
 // earlier processes of the run did.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
@@ -54,7 +55,7 @@ func (p *Player) play(ctx context.Context, at attempt) (synth.Result[Conversatio
 	switch {
 	case ctx.Err() != nil:
 		return synth.Result[Conversation]{}, context.Cause(ctx)
-	case within.Err() != nil:
+	case err != nil && within.Err() != nil: // one that was done in time may close its house later
 		c.Stopped = "time"
 		return c.settled("time", fmt.Sprintf("more than %s", p.opts.Time)), nil
 	case counted.trouble != nil: // the episode is invalid for it, and others would be
@@ -64,7 +65,7 @@ func (p *Player) play(ctx context.Context, at attempt) (synth.Result[Conversatio
 	case err != nil:
 		return synth.Result[Conversation]{}, fmt.Errorf("%s: %w", c.ID, err)
 	case c.Stopped != "":
-		return c.settled(c.Stopped, "the agent did not come to an end within its "+c.Stopped), nil
+		return c.settled(c.Stopped, "the agent was stopped before it came to an end: "+c.Stopped), nil
 	}
 	return c.settled("", ""), nil
 }
@@ -155,6 +156,9 @@ func (s *scene) turns(ctx context.Context, o *gateway.Opening, door agent.Sessio
 		if s.conv.Stopped = string(player.Stopped()); s.conv.Stopped != "" {
 			return reply, nil
 		}
+		if strings.TrimSpace(reply) == "" { // one low score of seven would not keep it out
+			return "", &brokenOff{"no answer", errorString("the agent ended a turn and said nothing")}
+		}
 		talk = append(talk, line{"assistant", reply})
 		next, err := s.next(ctx, o.Episode, reply, talk)
 		if err != nil || next == "" {
@@ -190,8 +194,11 @@ func (s *scene) blame(ctx context.Context, id astra.EpisodeID, err error) error 
 	if ep, gone := s.house.Gateway.Episode(ctx, id); gone == nil && ep.Ended != nil {
 		return &brokenOff{"invalid: " + string(ep.Ended.Fault), errors.New(ep.Ended.Reason)}
 	}
-	if errors.Is(err, agent.ErrRequest) {
+	switch {
+	case errors.Is(err, agent.ErrRequest):
 		return &brokenOff{"refused by the server", err}
+	case errors.Is(err, astra.ErrRefused): // a reply that is too long for the log
+		return &brokenOff{"refused by the gateway", err}
 	}
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -278,6 +279,40 @@ func TestConversationsResume(t *testing.T) {
 	}
 }
 
+// What is kept of a conversation in one arena is not taken for one in another: a run whose
+// thresholds leave other tasks makes an arena of another digest.
+func TestAnotherArena(t *testing.T) {
+	s := newStage(t, nil, nil)
+	first := s.accepted(onlyShop(), several()[:2])
+	s.begin(http.DefaultTransport, nil)
+	second := s.accepted(onlyShop(), several()[:1])
+	if len(first) != 2 || len(second) != 1 {
+		t.Fatalf("%d and %d were accepted", len(first), len(second))
+	}
+	bundles, err := s.player.Bundles(onlyShop(), several()[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := second[0].Trajectory.Metadata.Digest, bundles["shop"].Digest(); got != want || got == first[0].Trajectory.Metadata.Digest {
+		t.Errorf("the digest is %s, want %s", got, want)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	for name, o := range map[string]trajectories.Options{
+		"samples":    {Samples: -1},
+		"time":       {Time: -1},
+		"percentile": {Percentile: 1},
+		"failures":   {Failures: astra.FailurePlan{Rate: 2}},
+		"mean":       {Thresholds: scores.Thresholds{Mean: math.NaN()}},
+		"minimum":    {Thresholds: scores.Thresholds{Min: map[string]float64{"answer": 1}}},
+	} {
+		if _, err := trajectories.New(trajectories.Policy{}, llm.NewNotedCache(nil, "none", nil), nil, nil, &o); err == nil {
+			t.Errorf("%s: %+v was taken", name, o)
+		}
+	}
+}
+
 // Planned failures happen, are tried again, and are nobody's fault.
 func TestFailures(t *testing.T) {
 	s := newStage(t, nil, &trajectories.Options{Samples: 12, Failures: astra.FailurePlan{Rate: 0.3}})
@@ -308,12 +343,24 @@ func TestBadRuns(t *testing.T) {
 			return said
 		}, trajectories.Options{Rounds: 4}, "conversations/rounds"},
 		"too many tokens": {nil, trajectories.Options{Tokens: 150}, "conversations/tokens"},
+		"an answer that breaks off": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+			if a.Step == "agent" && said.Calls == nil {
+				said.Text, said.Finish = "The order is", "length"
+			}
+			return said
+		}, trajectories.Options{}, "conversations/cut"},
 		"a chat that is too long for the model": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
 			if a.Step == "agent" && a.Number > 1 {
 				said = modeltest.Answer{Status: 400, Text: "context length exceeded"}
 			}
 			return said
 		}, trajectories.Options{}, "conversations/refused by the server"},
+		"a reply that is too long for the log": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
+			if a.Step == "agent" && said.Calls == nil {
+				said.Text = strings.Repeat("word ", 20_000)
+			}
+			return said
+		}, trajectories.Options{}, "conversations/refused by the gateway"},
 		"an emulator that makes no sense": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
 			if a.Step == "emulator" {
 				said.Text = "forty-one"
@@ -337,7 +384,7 @@ func TestBadRuns(t *testing.T) {
 				said.Text = ""
 			}
 			return said
-		}, trajectories.Options{Thresholds: scores.Thresholds{Min: map[string]float64{"final_answer": 0.5}}}, "acceptance/below: final_answer"},
+		}, trajectories.Options{}, "conversations/no answer"},
 		"a judge who cannot tell": {func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
 			if a.Step == "summary" {
 				said.Text = `{"grade":"unsure","reason":""}`
@@ -354,16 +401,25 @@ func TestBadRuns(t *testing.T) {
 	}
 }
 
-// A user who talks nonsense makes the conversation unknown.
+// A user who talks nonsense makes the conversation unknown; one who never ends is cut off.
 func TestBadUser(t *testing.T) {
-	s := newStage(t, &modeltest.Options{Fault: func(a *modeltest.Asked, said modeltest.Answer) modeltest.Answer {
-		if a.Step == "user" {
-			said.Text = `{"done":true,"message":"one more thing"}`
+	for said, want := range map[string]string{
+		`{"done":true,"message":"one more thing"}`:            "conversations/user: no verdict",
+		`{"done":false,"message":"one \ud800 more thing"}`:    "conversations/user: text",
+		`{"done":false,"message":"one \u0000 more thing"}`:    "conversations/user: text",
+		`{"done":false,"message":"and one more thing"}`:       "",
+		`{"done":false,"done":true,"message":"one more day"}`: "conversations/user: no JSON",
+	} {
+		s := newStage(t, &modeltest.Options{Fault: func(a *modeltest.Asked, answer modeltest.Answer) modeltest.Answer {
+			if a.Step == "user" {
+				answer.Text = said
+			}
+			return answer
+		}}, nil)
+		all := s.accepted(onlyShop(), several()[1:2])
+		if want != "" && (len(all) != 0 || s.reasons()[want] != 1) || want == "" && (len(all) != 1 || all[0].Turns != 4) {
+			t.Errorf("%s: %d were accepted: %v", said, len(all), s.reasons())
 		}
-		return said
-	}}, nil)
-	if all := s.accepted(onlyShop(), several()[1:2]); len(all) != 0 || s.reasons()["conversations/user: no verdict"] != 1 {
-		t.Errorf("%d were accepted: %v", len(all), s.reasons())
 	}
 }
 

@@ -56,6 +56,8 @@ func (s *saying) check() error {
 		return ask.Misread(ask.NoVerdict, `say whether the user is "done"`)
 	case *s.Done != (said == ""):
 		return ask.Misread(ask.NoVerdict, `a user who is done says nothing, and one who is not says something`)
+	case ask.Garbled(said):
+		return ask.Misread("text", "the message has characters that are no text")
 	case len(said) > mostSaid:
 		return ask.Misread("length", "the message has %d bytes: want %d at most", len(said), mostSaid)
 	}

@@ -118,10 +118,15 @@ func said(messages []message, value string) bool {
 // rests: a step does not pass over a failure as though it were a result.
 func (d *document) rests() string {
 	last := d.History[len(d.History)-1]
-	if last.Role == "tool" && failed(last.Text) && len(d.Round.Calls) == 0 && !strings.Contains(d.Round.Text, "fail") {
+	if last.Role == "tool" && failed(last.Text) && len(d.Round.Calls) == 0 && !tellsOf(d.Round.Text, last.Text) {
 		return "none"
 	}
 	return "full"
+}
+
+// tellsOf: the answer speaks of the failure, or quotes it.
+func tellsOf(answer, failure string) bool {
+	return strings.Contains(answer, "fail") || strings.Contains(answer, failure)
 }
 
 func failed(text string) bool {
@@ -158,9 +163,13 @@ func (d *document) correlates() string {
 	return which(!refuses(d.Answer) && !strings.Contains(d.Answer, "You could"))
 }
 
-// true: every id and number of the answer was said by a tool or a user.
+// true: every id and number of the answer was said by a tool or a user, and what failed in
+// the end is not passed over.
 func (d *document) true() string {
 	last := d.Messages[len(d.Messages)-1]
+	if n := len(d.Messages) - 2; n >= 0 && d.Messages[n].Role == "tool" && failed(d.Messages[n].Text) && !tellsOf(last.Text, d.Messages[n].Text) {
+		return "none"
+	}
 	for _, value := range telling.FindAllString(last.Text, -1) {
 		if !said(d.Messages[:len(d.Messages)-1], value) {
 			return "none"
