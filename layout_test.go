@@ -39,13 +39,14 @@ var rooms = map[string][]string{
 	"synth/tasks":         {"", "llm", "synth", "synth/ask", "synth/graph", "synth/neardup", "synth/rows", "synth/servers"},
 	"synth/trajectories":  {"", "gateway", "agent", "llm", "synth", "synth/ask", "synth/graph", "synth/scores", "synth/servers", "synth/tasks"}, // has agents play
 	"trainer":             {"", "gateway"},
+	"trainer/batches":     {"", "trainer/groups"},
 	"trainer/groups":      {""},
 	"trainer/sequences":   {},
 	"trainer/datasets":    {"", "trainer", "synth/neardup"}, // knows trajectories, not the gateway
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
 		"agent", "synth", "synth/ask", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/servers", "synth/graph", "synth/neardup",
-		"synth/tasks", "synth/scores", "synth/trajectories", "trainer", "trainer/datasets", "trainer/groups", "trainer/sequences", "examples"},
+		"synth/tasks", "synth/scores", "synth/trajectories", "trainer", "trainer/batches", "trainer/datasets", "trainer/groups", "trainer/sequences", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.

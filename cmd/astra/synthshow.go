@@ -52,8 +52,8 @@ type shower struct {
 // mostLine bounds a line of what a synthesis wrote: a conversation with all its messages.
 const mostLine = 16 << 20
 
-// read yields the values of a file, which may not be there yet.
-func read[T any](s *shower, name string) iter.Seq2[T, error] {
+// readRows yields the values of a file, which may not be there yet.
+func readRows[T any](s *shower, name string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		path := filepath.Join(s.dir, name)
@@ -164,19 +164,19 @@ func (s *shower) listAccepted() error {
 		return err
 	}
 	all := func(yield func(trajectories.Conversation, error) bool) {
-		for c, err := range read[trajectories.Conversation](s, "conversations.jsonl") {
+		for c, err := range readRows[trajectories.Conversation](s, "conversations.jsonl") {
 			if (err != nil || accepted[c.ID]) && !yield(c, err) {
 				return
 			}
 		}
 	}
-	return write(s, newTable("trajectory", "kind", "calls", "mean", "request"), all, conversationRow)
+	return tabulate(s, newTable("trajectory", "kind", "calls", "mean", "request"), all, conversationRow)
 }
 
 // accepted are the names of what was accepted.
 func (s *shower) accepted() (map[string]bool, error) {
 	names := map[string]bool{}
-	for t, err := range read[struct {
+	for t, err := range readRows[struct {
 		Metadata struct {
 			ID string `json:"id"`
 		} `json:"metadata"`
@@ -190,10 +190,10 @@ func (s *shower) accepted() (map[string]bool, error) {
 }
 
 func listed[T any](s *shower, file string, t *table, row func(T) []any) error {
-	return write(s, t, read[T](s, file), row)
+	return tabulate(s, t, readRows[T](s, file), row)
 }
 
-func write[T any](s *shower, t *table, all iter.Seq2[T, error], row func(T) []any) error {
+func tabulate[T any](s *shower, t *table, all iter.Seq2[T, error], row func(T) []any) error {
 	n := 0
 	for v, err := range all {
 		if err != nil {
@@ -218,17 +218,17 @@ func write[T any](s *shower, t *table, all iter.Seq2[T, error], row func(T) []an
 
 // one shows a chain, a task or a conversation.
 func (s *shower) one(id string) error {
-	for c, err := range read[trajectories.Conversation](s, "conversations.jsonl") {
+	for c, err := range readRows[trajectories.Conversation](s, "conversations.jsonl") {
 		if err != nil || c.ID == id {
 			return errors.Join(err, s.conversation(&c))
 		}
 	}
-	for t, err := range read[tasks.Task](s, "tasks.jsonl") {
+	for t, err := range readRows[tasks.Task](s, "tasks.jsonl") {
 		if err != nil || t.ID == id {
 			return errors.Join(err, s.task(&t))
 		}
 	}
-	for c, err := range read[tasks.Chain](s, "chains.jsonl") {
+	for c, err := range readRows[tasks.Chain](s, "chains.jsonl") {
 		if err != nil || c.ID == id {
 			return errors.Join(err, s.chain(&c))
 		}
@@ -251,7 +251,7 @@ func (s *shower) task(t *tasks.Task) error {
 	if s.json {
 		return s.printJSON(t)
 	}
-	s.printf("%s  %s  %s\n\n%s\n", t.ID, t.Kind, t.Server, lines(t.Question))
+	s.printf("%s  %s  %s\n\n%s\n", t.ID, t.Kind, t.Server, plainLines(t.Question))
 	for _, n := range t.Targets {
 		s.printf("  needs %s/%s\n", n.Server, n.Tool)
 	}
@@ -281,7 +281,7 @@ func (s *shower) conversation(c *trajectories.Conversation) error {
 	s.printf("%s  %s  %s\n", c.ID, c.Task.Kind, c.Task.Server)
 	for _, m := range chat {
 		if m.Content != "" {
-			s.printf("\n%s: %s\n", m.Role, lines(m.Content))
+			s.printf("\n%s: %s\n", m.Role, plainLines(m.Content))
 		}
 		for _, call := range m.ToolCalls {
 			s.printf("\ncalls %s %s\n", plain(call.Function.Name), plain(call.Function.Arguments))
@@ -306,8 +306,8 @@ func (s *shower) conversation(c *trajectories.Conversation) error {
 	return nil
 }
 
-// lines are a text's, each plain.
-func lines(text string) string {
+// plainLines are a text's, each plain.
+func plainLines(text string) string {
 	all := strings.Split(strings.TrimSpace(text), "\n")
 	for i := range all {
 		all[i] = plain(all[i])

@@ -1,0 +1,348 @@
+package batches
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/trainer/groups"
+)
+
+// Notes keep small values by key: a store does.
+type Notes interface {
+	// Note returns what is kept under a key, nil if nothing is.
+	Note(ctx context.Context, key string) ([]byte, error)
+	// PutNote keeps a value, which survives kill -9 when it returns.
+	PutNote(ctx context.Context, key string, value []byte) error
+}
+
+// Options adjusts a Queue. A zero field, or a nil *Options, means the default. All but Now
+// may be another the next time.
+type Options struct {
+	Size   int           // samples of a batch; default 256, the paper's
+	Delta  float64       // the rewards of a group must spread by more than this; default 0
+	Lease  time.Duration // default 10 min
+	MaxLag int64         // policy versions that a batch may be behind; default no bound
+	MaxAge time.Duration // of a batch; default no bound
+	Now    func() time.Time
+}
+
+// ErrLease is a lease that is not, or no longer, of the batch: it ran out, or was never given.
+var ErrLease = fmt.Errorf("the batch is not leased to you: %w", astra.ErrRefused)
+
+// A Batch is groups that are leased to a trainer together.
+type Batch struct {
+	ID     string         `json:"id"`
+	Groups []groups.Group `json:"groups"`
+	Policy int64          `json:"policy"` // least version of its groups
+	Made   time.Time      `json:"made"`
+	Tries  int            `json:"tries"` // how often it was handed out, this time included
+	Lease  string         `json:"lease"` // for Ack, Nack and Extend
+	Until  time.Time      `json:"until"` // when the lease runs out
+}
+
+// A Status counts batches.
+type Status struct {
+	Ready   int   `json:"ready"`
+	Leased  int   `json:"leased"`
+	Done    int   `json:"done"`    // acknowledged
+	Dropped int   `json:"dropped"` // too old
+	Groups  int   `json:"groups"`  // that wait for a batch
+	Missing int   `json:"missing"` // samples until the next
+	Policy  int64 `json:"policy"`  // newest version that was told of
+}
+
+// A Queue is batches on their way to trainers. It is safe for concurrent use.
+type Queue struct {
+	notes Notes
+	name  string
+	opts  Options
+
+	mu    sync.Mutex
+	state state
+	more  chan struct{} // closed, and made anew, when a batch may have become ready
+}
+
+// state is what is kept of a queue besides the groups of its batches.
+type state struct {
+	Schema  int            `json:"schema"`
+	Next    int            `json:"next"` // number of the next batch
+	Open    []entry        `json:"open"` // oldest first
+	Left    []groups.Group `json:"left"` // that wait for a batch
+	Done    int            `json:"done"`
+	Dropped int            `json:"dropped"`
+	Policy  int64          `json:"policy"`
+}
+
+const schema = 1
+
+// An entry is a batch that is not done.
+type entry struct {
+	ID     string    `json:"id"`
+	Policy int64     `json:"policy"`
+	Made   time.Time `json:"made"`
+	Tries  int       `json:"tries"`
+	Lease  string    `json:"lease,omitempty"` // SHA-256 of it, in hex; "" if it is ready
+	Until  time.Time `json:"until,omitzero"`
+}
+
+var queueName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// Open takes up a queue where it was, or begins one.
+func Open(ctx context.Context, notes Notes, name string, opts *Options) (*Queue, error) {
+	q := &Queue{notes: notes, name: name, more: make(chan struct{}), state: state{Schema: schema, Open: []entry{}}}
+	if opts != nil {
+		q.opts = *opts
+	}
+	if q.opts.Size == 0 {
+		q.opts.Size = 256
+	}
+	if q.opts.Lease == 0 {
+		q.opts.Lease = 10 * time.Minute
+	}
+	if q.opts.Now == nil {
+		q.opts.Now = time.Now
+	}
+	if !queueName.MatchString(name) || q.opts.Size < 1 || !(q.opts.Delta >= 0) || q.opts.Lease < 0 || q.opts.MaxLag < 0 || q.opts.MaxAge < 0 {
+		return nil, fmt.Errorf("batches %.64q: %w: a name has letters, digits, - and _, and no option is below 0", name, astra.ErrRefused)
+	}
+	kept, err := notes.Note(ctx, q.key("state"))
+	if err != nil || kept == nil {
+		return q, err
+	}
+	if err := json.Unmarshal(kept, &q.state); err != nil || q.state.Schema != schema {
+		return nil, fmt.Errorf("batches %s: %w: the state has schema %d, this astra reads %d", name, astra.ErrStoreCorrupt, q.state.Schema, schema)
+	}
+	return q, nil
+}
+
+func (q *Queue) key(what string) string { return "batches/" + q.name + "/" + what }
+
+// change makes a change of the state that is kept, or none.
+func (q *Queue) change(ctx context.Context, next state) error {
+	b, err := json.Marshal(next)
+	if err != nil {
+		return err
+	}
+	if err := q.notes.PutNote(ctx, q.key("state"), b); err != nil {
+		return fmt.Errorf("batches %s: %w", q.name, err)
+	}
+	q.state = next
+	close(q.more)
+	q.more = make(chan struct{})
+	return nil
+}
+
+// now is the state as it is after leases ran out.
+func (q *Queue) now() state {
+	s, now := q.state, q.opts.Now()
+	s.Open = slices.Clone(s.Open)
+	for i := range s.Open {
+		if e := &s.Open[i]; e.Lease != "" && !now.Before(e.Until) {
+			e.Lease, e.Until = "", time.Time{}
+		}
+	}
+	return s
+}
+
+// Add takes a group, which is kept when it returns, and reports whether its rewards spread
+// enough to tell something. As many batches are made as have become full.
+func (q *Queue) Add(ctx context.Context, g groups.Group) (kept bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next := q.now()
+	f, err := groups.NewFilling(q.opts.Size, q.opts.Delta, next.Left)
+	if err != nil {
+		return false, err
+	}
+	if kept, err = f.Add(g); err != nil || !kept {
+		return false, err
+	}
+	for {
+		batch, full := f.Batch()
+		if !full {
+			break
+		}
+		if err := q.put(ctx, &next, batch); err != nil {
+			return false, err
+		}
+	}
+	next.Left = f.Left()
+	return true, q.change(ctx, next)
+}
+
+// put writes the groups of a batch down. It counts when the state has it.
+func (q *Queue) put(ctx context.Context, next *state, batch []groups.Group) error {
+	e := entry{ID: fmt.Sprintf("%08d", next.Next), Made: q.opts.Now().UTC(), Policy: batch[0].Policy}
+	for _, g := range batch {
+		e.Policy = min(e.Policy, g.Policy)
+	}
+	b, err := json.Marshal(batch)
+	if err != nil {
+		return err
+	}
+	if err := q.notes.PutNote(ctx, q.key(e.ID), b); err != nil {
+		return fmt.Errorf("batches %s: %w", q.name, err)
+	}
+	next.Next++
+	next.Open = append(next.Open, e)
+	return nil
+}
+
+// Lease hands out the oldest batch that is ready; nil if there is none. Batches that have
+// become too old are dropped.
+func (q *Queue) Lease(ctx context.Context) (*Batch, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next, now := q.now(), q.opts.Now()
+	before := len(next.Open)
+	next.Open = slices.DeleteFunc(next.Open, func(e entry) bool { return e.Lease == "" && q.stale(&e, next.Policy, now) })
+	next.Dropped += before - len(next.Open)
+	i := slices.IndexFunc(next.Open, func(e entry) bool { return e.Lease == "" })
+	if i < 0 {
+		if before == len(next.Open) {
+			return nil, nil
+		}
+		return nil, q.change(ctx, next)
+	}
+	e := &next.Open[i]
+	b := &Batch{ID: e.ID, Policy: e.Policy, Made: e.Made, Lease: rand.Text(), Until: now.Add(q.opts.Lease).UTC()}
+	kept, err := q.notes.Note(ctx, q.key(e.ID))
+	if err == nil && kept == nil {
+		err = astra.ErrStoreCorrupt
+	}
+	if err == nil {
+		err = json.Unmarshal(kept, &b.Groups)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("batches %s: %s: %w", q.name, e.ID, err)
+	}
+	e.Tries++
+	e.Lease, e.Until, b.Tries = hash(b.Lease), b.Until, e.Tries
+	return b, q.change(ctx, next)
+}
+
+func (q *Queue) stale(e *entry, policy int64, now time.Time) bool {
+	return q.opts.MaxLag > 0 && policy-e.Policy > q.opts.MaxLag || q.opts.MaxAge > 0 && now.Sub(e.Made) > q.opts.MaxAge
+}
+
+func hash(lease string) string {
+	h := sha256.Sum256([]byte(lease))
+	return hex.EncodeToString(h[:])
+}
+
+// Wait leases a batch as soon as one is ready. The error is the context's cause if none is
+// until it ends.
+func (q *Queue) Wait(ctx context.Context) (*Batch, error) {
+	for {
+		q.mu.Lock()
+		more, soonest := q.more, q.soonest()
+		q.mu.Unlock()
+		if b, err := q.Lease(ctx); b != nil || err != nil {
+			return b, err
+		}
+		if err := q.pause(ctx, more, soonest); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// soonest is when the next lease runs out; zero if none does.
+func (q *Queue) soonest() (at time.Time) {
+	for _, e := range q.state.Open {
+		if e.Lease != "" && (at.IsZero() || e.Until.Before(at)) {
+			at = e.Until
+		}
+	}
+	return at
+}
+
+func (q *Queue) pause(ctx context.Context, more <-chan struct{}, until time.Time) error {
+	var out <-chan time.Time
+	if !until.IsZero() {
+		t := time.NewTimer(until.Sub(q.opts.Now()))
+		defer t.Stop()
+		out = t.C
+	}
+	select {
+	case <-more:
+	case <-out:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// Ack says that the update of a batch was made: it is done. A repeat is refused, like any
+// lease that is none.
+func (q *Queue) Ack(ctx context.Context, lease string) error {
+	return q.leased(ctx, lease, func(s *state, i int) {
+		s.Open = slices.Delete(s.Open, i, i+1)
+		s.Done++
+	})
+}
+
+// Nack gives a batch back: it is ready again, at its place.
+func (q *Queue) Nack(ctx context.Context, lease string) error {
+	return q.leased(ctx, lease, func(s *state, i int) { s.Open[i].Lease, s.Open[i].Until = "", time.Time{} })
+}
+
+// Extend has a lease begin anew.
+func (q *Queue) Extend(ctx context.Context, lease string) error {
+	return q.leased(ctx, lease, func(s *state, i int) { s.Open[i].Until = q.opts.Now().Add(q.opts.Lease).UTC() })
+}
+
+func (q *Queue) leased(ctx context.Context, lease string, do func(*state, int)) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next, sum := q.now(), hash(lease)
+	i := slices.IndexFunc(next.Open, func(e entry) bool { return e.Lease == sum })
+	if i < 0 {
+		return ErrLease
+	}
+	do(&next, i)
+	return q.change(ctx, next)
+}
+
+// Publish tells of a policy version: batches that lag too far behind it are not handed out
+// any more. Versions only grow.
+func (q *Queue) Publish(ctx context.Context, version int64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	next := q.now()
+	if version < next.Policy {
+		return fmt.Errorf("version %d comes after %d: %w", version, next.Policy, astra.ErrRefused)
+	}
+	if version == next.Policy {
+		return nil
+	}
+	next.Policy = version
+	return q.change(ctx, next)
+}
+
+// Status counts.
+func (q *Queue) Status() Status {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := q.now()
+	s := Status{Done: now.Done, Dropped: now.Dropped, Groups: len(now.Left), Missing: q.opts.Size, Policy: now.Policy}
+	for _, e := range now.Open {
+		if e.Lease == "" {
+			s.Ready++
+		} else {
+			s.Leased++
+		}
+	}
+	for _, g := range now.Left {
+		s.Missing = max(s.Missing-len(g.Members), 0)
+	}
+	return s
+}
