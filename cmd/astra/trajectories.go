@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,12 +106,12 @@ ASTRA_API_KEY or OPENAI_API_KEY. Nothing is asked twice: replies are kept.`,
 	flags.BoolVar(&f.tasks.Acyclic, "acyclic", false, "no tool comes twice in a chain")
 	flags.BoolVar(&f.tasks.Across, "across", false, "chains may go from one server to another")
 	flags.IntVar(&f.tasks.Votes, "votes", 3, "judges of whether a chain makes sense")
-	flags.IntVar(&f.tasks.Backs, "back-translations", 1, "plans made of a chain's request, to be the chain again (-1: none)")
+	flags.IntVar(&f.tasks.Backs, "back-translations", 1, "plans made of a chain's request, to be the chain again (0: none)")
 	flags.IntVar(&f.tasks.PerChain, "per-chain", 1, "requests written for a chain")
-	flags.IntVar(&f.tasks.PerServer, "per-server", 2, "requests written for a server without a chain (-1: none)")
-	flags.IntVar(&f.tasks.Variants, "variants", 1, "versions of a request by each mode of augmentation (-1: none)")
+	flags.IntVar(&f.tasks.PerServer, "per-server", 2, "requests written for a server without a chain (0: none)")
+	flags.IntVar(&f.tasks.Variants, "variants", 1, "versions of a request by each mode of augmentation (0: none)")
 	flags.StringSliceVar(&f.modes, "modes", []string{"diversity", "complexity", "persona"}, "`MODES` of augmentation")
-	flags.Float64Var(&f.tasks.Dialogues, "dialogues", 0.5, "share of requests of which a dialogue is made as well (-1: none)")
+	flags.Float64Var(&f.tasks.Dialogues, "dialogues", 0.5, "share of requests of which a dialogue is made as well (0: none)")
 	flags.StringSliceVar(&f.kinds, "kinds", []string{"follow-up", "clarify", "change", "decline"}, "`KINDS` of dialogue")
 	flags.StringVar(&f.personas, "personas", "", "`FILE` of personas, JSON lines or text (default a few of our own)")
 	flags.Float64Var(&f.tasks.Similarity, "similarity", 0.8, "above which a request is too much like another")
@@ -161,8 +162,15 @@ func (f *trajectoriesFlags) check(a *app) error {
 	return errors.Join(f.modelFlags.check(), oneOf("until", f.until, untilGraph, untilChains, untilTasks, untilPlayed), f.ready())
 }
 
-// ready takes over what flags say in other words.
+// ready takes over what flags say in other words: a flag that is 0 asks for none, where an
+// option that is 0 is the default.
 func (f *trajectoriesFlags) ready() error {
+	for _, n := range []*int{&f.tasks.Proposals, &f.tasks.Chains, &f.tasks.Votes, &f.tasks.Backs, &f.tasks.PerChain, &f.tasks.PerServer, &f.tasks.Variants} {
+		*n = cmp.Or(*n, -1)
+	}
+	for _, share := range []*float64{&f.tasks.Dialogues, &f.tasks.Thresholds.Question, &f.tasks.Thresholds.Realism, &f.tasks.Thresholds.Necessity} {
+		*share = cmp.Or(*share, -1)
+	}
 	f.tasks.Seed, f.tasks.MaxTokens = f.play.Seed, f.maxTokens
 	f.play.Percentile = f.percentile
 	f.tasks.Modes, f.tasks.Kinds = []tasks.Mode{}, []tasks.Kind{}

@@ -2,8 +2,6 @@ package questions
 
 import (
 	"context"
-	"math"
-	"slices"
 	"strings"
 
 	"github.com/astra-arenas/astra/synth"
@@ -135,16 +133,6 @@ func (a *Author) judgeWhole(ctx context.Context, d *Draft, q *Quality) (*ask.Mis
 		q.TC = 1
 	}
 	return nil, nil
-}
-
-// percentile is the score at a share of all, by nearest rank: ties are all taken or none.
-func percentile(scores []float64, share float64) float64 {
-	if len(scores) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(scores))
-	rank := int(math.Ceil(share*float64(len(sorted)) - 1e-9)) // 0.07 of 100 are 7
-	return sorted[max(rank, 1)-1]
 }
 
 // good holds an instance to the run's threshold.

@@ -72,7 +72,7 @@ func (a *Author) cut(verified iter.Seq2[Draft, error]) (float64, error) {
 		}
 		scores = append(scores, d.Quality.QS)
 	}
-	return percentile(scores, a.opts.Percentile), nil
+	return synth.Percentile(scores, a.opts.Percentile), nil
 }
 
 // verified are the instances that have a quality.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 
 	"github.com/astra-arenas/astra/synth"
@@ -176,16 +175,7 @@ func percentiles(tasks iter.Seq2[Task, error], share float64) (Thresholds, error
 		}
 		question, realism, necessity = append(question, t.Quality.Question), append(realism, t.Quality.Realism), append(necessity, t.Quality.Necessity)
 	}
-	return Thresholds{rank(question, share), rank(realism, share), rank(necessity, share)}, nil
-}
-
-func rank(scores []float64, share float64) float64 {
-	if len(scores) == 0 {
-		return 0
-	}
-	slices.Sort(scores)
-	n := int(math.Ceil(share*float64(len(scores)) - 1e-9)) // 0.07 of 100 are 7
-	return scores[max(n, 1)-1]
+	return Thresholds{synth.Percentile(question, share), synth.Percentile(realism, share), synth.Percentile(necessity, share)}, nil
 }
 
 // good holds a task to the thresholds: all three, as the paper has it.

@@ -189,15 +189,3 @@ func TestReadPersonas(t *testing.T) {
 		t.Errorf("%d personas of our own", n)
 	}
 }
-
-func TestRank(t *testing.T) {
-	scores := []float64{0.5, 1, 0.25, 0.75}
-	for share, want := range map[float64]float64{0.25: 0.25, 0.5: 0.5, 0.75: 0.75, 0.9: 1} {
-		if got := rank(scores, share); got != want {
-			t.Errorf("rank(%g) = %g, want %g", share, got, want)
-		}
-	}
-	if rank(nil, 0.5) != 0 {
-		t.Error("rank of nothing")
-	}
-}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math"
-	"slices"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth"
@@ -93,7 +91,7 @@ func (p *Player) Accepted(ctx context.Context, run *synth.Run, judged func(*Play
 			}
 			means = append(means, *c.Scores.Mean)
 		}
-		cut.Mean = rank(means, p.opts.Percentile)
+		cut.Mean = synth.Percentile(means, p.opts.Percentile)
 		again := *p
 		again.tally = new(ask.Tally)
 		p.above(ctx, run, cut, judged(&again, run.Again()))(yield)
@@ -107,14 +105,4 @@ func (p *Player) above(ctx context.Context, run *synth.Run, cut scores.Threshold
 		verdict, reason := cut.Judge(c.Scores)
 		return synth.Result[Conversation]{Verdict: verdict, Reason: reason, Detail: c.ID, Value: c}, nil
 	})
-}
-
-// rank is the value that a share of all is not above, by nearest rank.
-func rank(values []float64, share float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	n := int(math.Ceil(share*float64(len(values)) - 1e-9))
-	return values[max(n, 1)-1]
 }
