@@ -24,6 +24,7 @@ type CatalogTask struct {
 	Difficulty float64     `json:"difficulty,omitempty"`
 	Split      astra.Split `json:"split"`
 	Turns      int         `json:"turns"`    // messages that it hands out at most
+	Own        int         `json:"own"`      // of these, those of its own; what comes after a simulated user says
 	Grows      bool        `json:"grows"`    // a turn adds tools
 	ToolSet    int         `json:"tool_set"` // that an episode begins with, by its index in ToolSets
 }
@@ -70,7 +71,7 @@ func newCatalog(entries []gateway.Entry, split astra.Split) (*CatalogReply, erro
 			r.ToolSets = append(r.ToolSets, e.Tools)
 		}
 		r.Tasks = append(r.Tasks, CatalogTask{ID: e.Task.ID, Title: e.Task.Title, Difficulty: e.Task.Difficulty,
-			Split: e.Split, Turns: e.Turns, Grows: e.Grows, ToolSet: set})
+			Split: e.Split, Turns: e.Turns, Own: e.Own, Grows: e.Grows, ToolSet: set})
 	}
 	return r, nil
 }

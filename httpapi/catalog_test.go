@@ -16,7 +16,7 @@ func TestCatalog(t *testing.T) {
 	if len(all.Tasks) != 4 || len(all.ToolSets) != 2 || !strings.HasPrefix(all.Arena, "shop@") {
 		t.Fatalf("catalog has %d tasks and %d tool sets of %s", len(all.Tasks), len(all.ToolSets), all.Arena)
 	}
-	if first := all.Tasks[0]; first.ID != "restock" || first.Turns != 2 || !first.Grows || first.Split != astra.SplitTrain {
+	if first := all.Tasks[0]; first.ID != "restock" || first.Turns != 2 || first.Own != 2 || !first.Grows || first.Split != astra.SplitTrain {
 		t.Errorf("restock = %+v", first)
 	}
 	if count := all.Tasks[1]; count.Grows || len(all.ToolSets[count.ToolSet]) != 3 || len(all.ToolSets[all.Tasks[0].ToolSet]) != 2 {
