@@ -141,9 +141,7 @@ class Control:
         raise _problem(reply, method, path)
 
 
-def _control(
-    doors: Doors, directory: str | os.PathLike[str] | None, timeout: float, patience: float
-) -> Control:
+def _control(doors: Doors, directory: str | os.PathLike[str] | None, timeout: float, patience: float) -> Control:
     return Control(doors, directory=directory, timeout=timeout, patience=patience)
 
 
@@ -204,7 +202,14 @@ class _Connections:
         self._idle: list[tuple[str, float, http.client.HTTPConnection]] = []
 
     def exchange(
-        self, base: str, timeout: float, method: str, path: str, data: bytes | None, headers: dict[str, str], fresh: bool
+        self,
+        base: str,
+        timeout: float,
+        method: str,
+        path: str,
+        data: bytes | None,
+        headers: dict[str, str],
+        fresh: bool,
     ) -> Reply:
         """Send one request. A kept connection may have been closed meanwhile, so a fresh one can be asked for."""
         connection = None if fresh else self._take(base)

@@ -213,9 +213,9 @@ class Score:
     def read(cls, raw: Mapping[str, Any]) -> Score:
         """Read a score as the server writes it."""
         return cls(
-            raw["reward"],
-            raw["recall"],
-            raw["precision"],
+            float(raw["reward"]),
+            float(raw["recall"]),
+            float(raw["precision"]),
             tuple(_part(p) for p in raw.get("parts") or ()),
             tuple(_subtask(s) for s in raw.get("subtasks") or ()),
             raw["verifier"],
@@ -224,7 +224,7 @@ class Score:
 
 def _part(raw: Mapping[str, Any]) -> Part:
     reasons = tuple(r["text"] for r in raw.get("reasons") or ())
-    return Part(raw["name"], raw["value"], raw["weight"], raw.get("gate", False), reasons)
+    return Part(raw["name"], float(raw["value"]), float(raw["weight"]), raw.get("gate", False), reasons)
 
 
 def _subtask(raw: Mapping[str, Any]) -> Subtask:
@@ -301,8 +301,8 @@ class Sample:
             raw["seed"],
             raw["group"],
             raw["policy"],
-            raw["reward"],
-            raw["advantage"],
+            float(raw["reward"]),
+            float(raw["advantage"]),
             [Sequence.read(s) for s in raw.get("sequences") or ()],
             raw.get("left") or [],
             Trajectory.read(told) if told else None,
@@ -329,5 +329,5 @@ class Group:
     def read(cls, raw: Mapping[str, Any]) -> Group:
         """Read a group as the server writes it."""
         return cls(
-            raw["name"], tuple(raw["members"]), tuple(raw["rewards"]), raw.get("invalid", 0), raw["policy"]
+            raw["name"], tuple(raw["members"]), tuple(map(float, raw["rewards"])), raw.get("invalid", 0), raw["policy"]
         )
