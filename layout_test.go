@@ -50,14 +50,18 @@ var rooms = map[string][]string{
 	"trainer/curves":      {},
 	"trainer/render":      {"", "trainer/sequences"},
 	"trainer/loop":        {"", "gateway", "trainer/tinker", "trainer/curves", "trainer/batches", "trainer/groups", "trainer/samples", "trainer/sequences"},
-	"httpapi/atropos":     {"", "trainer/batches", "trainer/groups", "trainer/samples", "trainer/sequences"},
+	"httpapi/harness":     {"", "gateway"}, // what faces share
+	"httpapi/nemogym":     {"", "gateway", "httpapi/harness"},
+	"httpapi/ors":         {"", "gateway", "httpapi/harness"},
+	"httpapi/openenv":     {"", "gateway", "httpapi/harness"},
+	"httpapi/atropos":     {"", "httpapi/harness", "trainer/batches", "trainer/groups", "trainer/samples", "trainer/sequences"},
 	"trainer/datasets":    {"", "trainer", "trainer/sequences", "synth/neardup"},                              // knows trajectories, not the gateway; ATIF has tokens
 	"trainer/exports":     {"", "trainer/datasets", "trainer/samples", "trainer/sequences", "trainer/tinker"}, // forms of what samples has; tinker's is a Datum
 	"examples":            {},
 	"cmd": {"", "gateway", "gateway/certify", "sandbox", "verifiers", "store", "llm", "mcp", "httpapi", "httpapi/client",
 		"agent", "synth", "synth/ask", "synth/tables", "synth/questions", "synth/rows", "synth/distractors", "synth/servers", "synth/graph", "synth/neardup",
 		"synth/tasks", "synth/scores", "synth/trajectories", "trainer", "trainer/batches", "trainer/datasets", "trainer/groups", "trainer/sequences", "trainer/samples", "trainer/recorder",
-		"trainer/exports", "trainer/tinker", "trainer/tiny", "trainer/ray", "trainer/loop", "trainer/curves", "trainer/render", "httpapi/atropos", "examples"},
+		"trainer/exports", "trainer/tinker", "trainer/tiny", "trainer/ray", "trainer/loop", "trainer/curves", "trainer/render", "httpapi/atropos", "httpapi/harness", "httpapi/nemogym", "httpapi/ors", "httpapi/openenv", "examples"},
 }
 
 // owners lists who may know each technology, by the prefix of its import path.

@@ -132,15 +132,29 @@ func newOpenSet() *openSet {
 	return &openSet{items: map[astra.EpisodeID]*openItem{}, keys: map[string]astra.EpisodeID{}}
 }
 
-// reserve adds an episode unless there are max.
-func (o *openSet) reserve(max int, id astra.EpisodeID, keyHash string, expires time.Time) bool {
+// reserve adds an episode unless there are max, or its key is another's, which can only be
+// one that is being opened.
+func (o *openSet) reserve(max int, id astra.EpisodeID, keyHash string, expires time.Time) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.items) >= max {
-		return false
+		return fmt.Errorf("%w: %d are open", astra.ErrFull, max)
+	}
+	if _, taken := o.keys[keyHash]; taken {
+		return fmt.Errorf("%w: it is being opened", astra.ErrBusy)
 	}
 	o.put(id, keyHash, expires)
-	return true
+	return nil
+}
+
+// next is when the next episode's time is up.
+func (o *openSet) next() (time.Time, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.times) == 0 {
+		return time.Time{}, false
+	}
+	return o.times[0].expires, true
 }
 
 func (o *openSet) add(id astra.EpisodeID, keyHash string, expires time.Time) {

@@ -134,7 +134,7 @@ func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, his
 			return nil, err
 		}
 	}
-	opening, err := g.begin(ctx, o, history, world)
+	opening, err := g.begin(ctx, o, astra.NewKey(), history, world)
 	if err != nil && world != nil {
 		world.Close()
 	}

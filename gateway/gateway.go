@@ -37,6 +37,7 @@ type Options struct {
 	MaxOpen  int              // open episodes; default DefaultMaxOpen
 	MaxLive  int              // worlds of idle episodes; those beyond are put away; default DefaultMaxLive
 	MaxBytes int64            // of idle episodes' records and worlds put away; default DefaultMaxBytes
+	Memory   Memory           // past its most, no episode is opened; default nobody looks
 	Now      func() time.Time // default time.Now
 	// Certifier, if set, makes the gateway require certificates: train and eval episodes
 	// are opened only of arenas that pass.

@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -20,9 +22,13 @@ type OpenRequest struct {
 	Failures *astra.FailurePlan `json:"failures,omitempty"` // instead of the task's or the arena's; rate 0: none
 	// Distractors are tools of other arenas, as arena/tool, instead of the task's; empty and
 	// not nil: none.
-	Distractors []string      `json:"distractors,omitzero"`
-	Principal   string        `json:"-"` // who opens; the door says
-	TTL         time.Duration `json:"-"` // default Options.TTL
+	Distractors []string `json:"distractors,omitzero"`
+	Principal   string   `json:"-"` // who opens; the door says
+	// Key, if set, is the episode's: opening with one that has an open episode of the same
+	// task, seed and mode answers with that; of others, with astra.ErrConflict. It must be
+	// as hard to guess as any.
+	Key astra.Key     `json:"-"`
+	TTL time.Duration `json:"-"` // default Options.TTL
 }
 
 // An Opening is what the opener learns; the key is shown nowhere else.
@@ -38,7 +44,8 @@ type Opening struct {
 // maxName bounds group, policy and principal, which a caller chooses freely.
 const maxName = 256
 
-// Open starts an episode.
+// Open starts an episode. Errors: ErrNotFound, ErrRefused, ErrFull; ErrConflict, ErrEnded and
+// ErrBusy (it is being opened) for a key of the opener's.
 func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
 	l, task, err := g.admit(&req)
 	if err != nil {
@@ -53,10 +60,40 @@ func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
 	if err != nil {
 		return nil, err
 	}
+	if req.Key != "" {
+		if was, err := g.reopened(ctx, req.Key, &o); was != nil || err != nil {
+			return was, err
+		}
+	}
 	if o.View, err = g.view(ctx, l, task, distractorsOf(&req, task), o.Seed); err != nil {
 		return nil, err
 	}
-	return g.begin(ctx, o, nil, nil)
+	return g.begin(ctx, o, cmp.Or(req.Key, astra.NewKey()), nil, nil)
+}
+
+// reopened answers who opens an episode with a key of its own: nil if the key has none yet.
+func (g *Gateway) reopened(ctx context.Context, key astra.Key, want *astra.Opened) (*Opening, error) {
+	id, err := g.Resolve(ctx, key)
+	if errors.Is(err, astra.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	e, err := g.peek(ctx, id)
+	if errors.Is(err, astra.ErrNotFound) {
+		return nil, fmt.Errorf("%w: it is being opened", astra.ErrBusy)
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch was := e.rec; {
+	case was.Digest != want.Digest || was.Task != want.Task || was.Seed != want.Seed || was.Mode != want.Mode:
+		return nil, astra.ErrConflict
+	case was.Over():
+		return nil, astra.ErrEnded
+	}
+	return openingOf(e, key), nil
 }
 
 // admit finds what is asked for and says what is wrong with the request.
@@ -200,14 +237,16 @@ func (g *Gateway) expiry(ttl time.Duration) time.Time {
 
 // begin names the episode, starts its world (or takes the one given), and writes its
 // log: opened, and the history that a fork inherits.
-func (g *Gateway) begin(ctx context.Context, o astra.Opened, history []astra.Event, world Instance) (*Opening, error) {
+func (g *Gateway) begin(ctx context.Context, o astra.Opened, key astra.Key, history []astra.Event, world Instance) (*Opening, error) {
 	if g.closing.Load() {
 		return nil, errClosing
 	}
-	key := astra.NewKey()
+	if err := g.haveRoom(); err != nil {
+		return nil, err
+	}
 	o.Episode, o.KeyHash = astra.NewEpisodeID(), key.Hash()
-	if !g.open.reserve(g.opts.MaxOpen, o.Episode, o.KeyHash, o.Expires) {
-		return nil, astra.ErrFull
+	if err := g.open.reserve(g.opts.MaxOpen, o.Episode, o.KeyHash, o.Expires); err != nil {
+		return nil, err
 	}
 	var opening *Opening
 	defer func() {
@@ -216,13 +255,18 @@ func (g *Gateway) begin(ctx context.Context, o astra.Opened, history []astra.Eve
 		}
 	}()
 	err := g.enter(ctx, o, history, world, func(e *episode) {
-		opening = &Opening{Episode: o.Episode, Key: key, Arena: e.arena.Ref(), Task: publicTask(e), Expires: o.Expires, Message: e.rec.Turns[len(e.rec.Turns)-1].Prompt}
+		opening = openingOf(e, key)
 	})
 	if err != nil {
 		return nil, err
 	}
 	g.count.opened.Add(1)
 	return opening, nil
+}
+
+// openingOf is what the opener of an episode is told of it.
+func openingOf(e *episode, key astra.Key) *Opening {
+	return &Opening{Episode: e.id, Key: key, Arena: e.arena.Ref(), Task: publicTask(e), Expires: e.rec.Expires, Message: e.rec.Turns[len(e.rec.Turns)-1].Prompt}
 }
 
 func (g *Gateway) enter(ctx context.Context, o astra.Opened, history []astra.Event, world Instance, then func(*episode)) error {

@@ -1,0 +1,93 @@
+package harness
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Refusal is what a harness may have got wrong, and may read.
+type Refusal struct {
+	Status int // of HTTP
+	Text   string
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Refuse makes a Refusal.
+func Refuse(status int, format string, args ...any) error {
+	return &Refusal{status, fmt.Sprintf(format, args...)}
+}
+
+// quote shows foreign text, and no more of it than people read.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// Guard lets requests in that Admit does; fail answers the others, in the face's own words.
+func (h *House) Guard(next http.Handler, fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.Admit(r); err != nil {
+			fail(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Admit refuses what a browser was tricked into sending, as the loopback is no proof of
+// anything, and who has no token where one is asked for: as bearer token, or as X-API-Key,
+// which some clients send alone. The error is a *Refusal.
+func (h *House) Admit(r *http.Request) error {
+	if r.Header.Get("Origin") != "" || embedded(r) || h.rebound(r) {
+		return &Refusal{http.StatusForbidden, "pages are not served here"}
+	}
+	if h.opts.Token != "" && !h.authorized(r) {
+		return &Refusal{http.StatusUnauthorized, "the faces' key is required, as bearer token or as X-API-Key"}
+	}
+	return nil
+}
+
+func (h *House) authorized(r *http.Request) bool {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		token = r.Header.Get("X-API-Key")
+	}
+	sum := sha256.Sum256([]byte(token)) // hashed, so that the time tells no length either
+	return subtle.ConstantTimeCompare(sum[:], h.token[:]) == 1
+}
+
+// embedded reports whether a page of another site had a request sent, such as an image of it:
+// these have no Origin on GET. By hand, in the address bar, one may ask.
+func embedded(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site != "" && site != "none"
+}
+
+// rebound reports whether a request came in on the loopback under a name that is neither the
+// loopback's nor configured: a page whose own name was made to point here, which sends no
+// Origin on GET.
+func (h *House) rebound(r *http.Request) bool {
+	at, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if at == nil || !at.IP.IsLoopback() {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	if strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback() {
+		return false
+	}
+	return !slices.ContainsFunc(h.opts.Hosts, func(name string) bool { return strings.EqualFold(name, host) })
+}
