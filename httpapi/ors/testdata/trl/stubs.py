@@ -48,7 +48,7 @@ def write(name, wanted):
         code, script = pathlib.Path(folder, "stub.c"), pathlib.Path(folder, "stub.map")
         every = sorted(set().union(*wanted.values()))
         code.write_text("".join(f"void {s}(void) {{ __builtin_trap(); }}\n" for s in every) + "void astra_stub(void) {}\n")
-        script.write_text("".join(f"{v} {{ {'; '.join(sorted(s))}; }};\n" for v, s in sorted(wanted.items()) if v))
+        script.write_text("".join(f"{v} {{ {'; '.join(sorted(s))}; }};\n" for v, s in sorted(wanted.items()) if v) or "{ global: *; };\n")
         run("cc", "-w", "-shared", "-fPIC", "-fno-builtin", "-o", str(LIB / name), str(code), f"-Wl,-soname,{name}", f"-Wl,--version-script={script}")
 
 
