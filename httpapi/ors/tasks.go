@@ -64,7 +64,7 @@ func (sel *selection) of(env *environment) ([]taskSpec, error) {
 	return list, nil
 }
 
-// at returns one task of the split.
+// at returns one task of the split; an index below 0 counts from behind, as in Python.
 func (sel *selection) at(env *environment) (taskSpec, error) {
 	list, err := sel.of(env)
 	switch {
@@ -72,10 +72,10 @@ func (sel *selection) at(env *environment) (taskSpec, error) {
 		return taskSpec{}, err
 	case sel.Index == nil:
 		return taskSpec{}, harness.Refuse(http.StatusUnprocessableEntity, "body.index: field required")
-	case *sel.Index < 0 || *sel.Index >= len(list):
+	case *sel.Index < -len(list) || *sel.Index >= len(list):
 		return taskSpec{}, harness.Refuse(http.StatusBadRequest, "Invalid index: %d is not in 0 to %d", *sel.Index, len(list)-1)
 	}
-	return list[*sel.Index], nil
+	return list[(*sel.Index+len(list))%len(list)], nil
 }
 
 type taskList struct {
