@@ -141,12 +141,16 @@ func describe(list []rolled) map[string]any {
 	for name, values := range columns {
 		slices.Sort(values)
 		n := len(values)
-		out["mean/"+name], out["min/"+name], out["max/"+name] = mean(values), values[0], values[n-1]
-		out["median/"+name] = (values[(n-1)/2] + values[n/2]) / 2
+		stats := map[string]float64{"mean": mean(values), "min": values[0], "max": values[n-1], "median": values[(n-1)/2]/2 + values[n/2]/2}
 		if n > 1 {
-			out["std/"+name] = deviation(values)
+			stats["std"] = deviation(values)
 		} else if single && len(list) == 1 {
-			out["std/"+name] = 0.0
+			stats["std"] = 0
+		}
+		for stat, v := range stats {
+			if !math.IsInf(v, 0) && !math.IsNaN(v) { // no JSON for a sum that ran over
+				out[stat+"/"+name] = v
+			}
 		}
 	}
 	return out
