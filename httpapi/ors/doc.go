@@ -13,6 +13,9 @@
 // the order in which the sets appear among the tasks. Tasks to which a turn adds tools are in
 // no environment: the protocol has no way to say that a tool has come.
 //
+// Trainers make Python of tools. A tool or an argument whose name is a keyword there is shown
+// with a "_" behind it (from_), and may be called by either name.
+//
 // The protocol knows no verify. Two tools are added to an arena's: episode_submit scores the
 // episode and ends it, and episode_turn hands out the next message where a task has several.
 // A reward is in the reward field of the reply to episode_submit, and nowhere else; what cannot
