@@ -38,7 +38,7 @@ func FuzzFace(f *testing.F) {
 			t.Skip("no request of HTTP")
 		}
 		if id == open {
-			g := game{h.client(), strconv.FormatInt(opened.Add(1), 10)}
+			g := game{client{t, h.faces.URL}, strconv.FormatInt(opened.Add(1), 10)}
 			g.expect("POST", "/create", clause, g.header())
 			defer g.expect("POST", "/delete", "", g.header())
 			id = g.id
