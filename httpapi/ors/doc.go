@@ -3,9 +3,10 @@
 // arena.
 //
 // Its client knows an origin and no path: it asks for /create_session at the root of a host.
-// So the handler is there to be mounted at the root, and understands both ways in which a
-// client says which environment it means: as the first segment of the path, or, where the
-// path is bare, in the header X-Deployment. A bare path without a name that is known belongs
+// So the handler is mounted at the root, too, for the requests that Meant tells from those of
+// other protocols, and understands both ways in which a client says which environment it
+// means: as the first segment of the path, or, where the path is bare, in the header
+// X-Deployment. A bare path without a name that is known belongs
 // to the session, to the only environment there is (308), or is refused with a list.
 //
 // An environment is one set of tools, since clients list tools once and not for each task:

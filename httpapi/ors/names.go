@@ -28,7 +28,8 @@ func isAlias(name string) (of string, is bool) {
 	return of, of != name && slices.Contains(keywords, of)
 }
 
-// aliased shows the arguments of a schema by their aliases. One without keywords stays as it is.
+// aliased shows the arguments of a schema by their aliases, and each with a schema that is an
+// object, as TRL looks into it: true allows what {} does. Others stay as they are.
 func aliased(schema json.RawMessage) json.RawMessage {
 	var root, props map[string]json.RawMessage
 	var required []string
@@ -36,11 +37,13 @@ func aliased(schema json.RawMessage) json.RawMessage {
 		return schema
 	}
 	_ = json.Unmarshal(root["required"], &required) // it may have none
-	shown := map[string]json.RawMessage{}
+	shown, changed := map[string]json.RawMessage{}, false
 	for name, prop := range props {
-		shown[argument(props, name)] = prop
+		as, rule := argument(props, name), objectOf(prop)
+		shown[as] = rule
+		changed = changed || as != name || len(rule) != len(prop)
 	}
-	if len(props) == 0 || !slices.ContainsFunc(keywords, func(k string) bool { return props[k] != nil }) {
+	if !changed {
 		return schema
 	}
 	for i, name := range required {
@@ -51,6 +54,17 @@ func aliased(schema json.RawMessage) json.RawMessage {
 		root["required"] = marshal(required)
 	}
 	return marshal(root)
+}
+
+// objectOf is a schema as an object.
+func objectOf(schema json.RawMessage) json.RawMessage {
+	switch string(schema) {
+	case "true":
+		return json.RawMessage(`{}`)
+	case "false":
+		return json.RawMessage(`{"not":{}}`)
+	}
+	return schema
 }
 
 func argument(props map[string]json.RawMessage, name string) string {
