@@ -51,8 +51,11 @@ var (
 // specsOf are the tools with which a task is played.
 func specsOf(e *gateway.Entry) []toolSpec {
 	var specs []toolSpec
+	taken := func(name string) bool {
+		return slices.ContainsFunc(e.Tools, func(t astra.PublicTool) bool { return t.Name == name })
+	}
 	for _, t := range e.Tools {
-		specs = append(specs, toolSpec{t.Name, t.Description, t.Input})
+		specs = append(specs, toolSpec{alias(t.Name, taken), t.Description, aliased(t.Input)})
 	}
 	if e.Turns > 1 {
 		specs = append(specs, turnSpec)
