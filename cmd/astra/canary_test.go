@@ -190,7 +190,7 @@ func (w *birdwatcher) rest(method, path, body string) []byte {
 
 // control reads whatever the control side tells of arenas and episodes.
 func (w *birdwatcher) control() {
-	for _, path := range []string{"/v1/arenas", "/v1/arenas/cage", "/v1/arenas/cage/tasks", "/v1/arenas/cage/tasks?split=test", "/v1/arenas/cage/tasks/plain",
+	for _, path := range []string{"/v1/arenas", "/v1/arenas/cage", "/v1/arenas/cage/tasks", "/v1/arenas/cage/tasks?split=test", "/v1/arenas/cage/tasks/plain", "/v1/arenas/cage/catalog",
 		"/v1/arenas/cage/tasks/none", "/v1/arenas/none", "/v1/episodes", "/v1/episodes?arena=cage&limit=3", "/v1/episodes/none", "/healthz", "/readyz",
 		"/metrics", "/openapi.json", "/v1/stats", "/v1/capacity", "/v1/export/sft", "/v1/export/rl", "/v1/none"} {
 		w.rest("GET", path, "")
