@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -50,6 +52,22 @@ func New(house *harness.House, opts *Options) *Server {
 	s.opts.Ping = cmp.Or(s.opts.Ping, DefaultPing)
 	s.sessions = house.Sessions("ors", s.opts.Idle)
 	return s
+}
+
+// What is asked for at a host's root, and about an environment, whose name may stand before it.
+var (
+	atRoot        = []string{"health", "list_environments", "create_session", "create", "ping", "delete", "delete_session"}
+	ofEnvironment = []string{"tools", "splits", "tasks", "num_tasks", "task", "task_range", "prompt", "task_tools", "call"}
+)
+
+// Knows reports whether a path is one of the protocol's: its clients know no other place than
+// the root of a host, where other protocols may have to be as well.
+func Knows(path string) bool {
+	path = strings.TrimPrefix(path, "/")
+	if _, last, named := strings.Cut(path, "/"); named {
+		return slices.Contains(ofEnvironment, last)
+	}
+	return slices.Contains(atRoot, path) || slices.Contains(ofEnvironment, path)
 }
 
 // Handler serves the endpoints.
