@@ -13,6 +13,8 @@ SDKS    := .venv-sdks
 ATROPOS := .venv-atropos
 TINKER  := .venv-tinker
 RAY     := .venv-ray
+OPENENV := .venv-openenv
+VF      := .venv-verifiers
 ORS     := .venv-ors
 TRL     := .venv-trl
 FUZZFOR ?= 20s
@@ -98,6 +100,19 @@ $(RL)/.ready: trainer/exports/testdata/requirements.txt
 
 peers-tinker: $(TINKER)/.ready ## fetch the tinker SDK and SkyRL tx, a server of the same API
 peers-ray: $(RAY)/.ready ## fetch Ray
+peers-openenv: $(OPENENV)/.ready ## fetch openenv-core, whose clients play over our OpenEnv face
+peers-verifiers: $(VF)/.ready ## fetch verifiers and the newest openenv, whose clients do so too
+
+$(OPENENV)/.ready: httpapi/openenv/testdata/requirements.txt
+	python3 -m venv $(OPENENV)
+	$(OPENENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# 500 MB.
+$(VF)/.ready: httpapi/openenv/testdata/requirements-verifiers.txt
+	python3 -m venv $(VF)
+	$(VF)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
 
 # 1 GB, without torch and CUDA, which both would bring.
 $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
