@@ -23,6 +23,8 @@ func (a *api) ready(c echo.Context) error {
 
 func (a *api) stats(c echo.Context) error { return a.ok(c, a.eps.Stats()) }
 
+func (a *api) capacity(c echo.Context) error { return a.ok(c, a.eps.Capacity()) }
+
 func (a *api) listArenas(c echo.Context) error {
 	arenas, err := a.eps.PublicArenas(c.Request().Context())
 	if err != nil {

@@ -32,7 +32,7 @@ func (c calls) Calls(context.Context, astra.EpisodeID) ([]sequences.Call, []sequ
 // newTrainers is a house that hands out batches of two samples.
 func newTrainers(t testing.TB) (*house, *batches.Queue) {
 	t.Helper()
-	h := &house{t: t, Gateway: newGateway(t)}
+	h := &house{t: t, Gateway: newGateway(t, nil)}
 	st, err := store.Open(t.TempDir(), nil)
 	must(t, err)
 	t.Cleanup(func() { must(t, st.Close()) })

@@ -362,3 +362,23 @@ func TestExport(t *testing.T) {
 		}
 	}
 }
+
+// Who finds no room is told to come back, and when.
+func TestCapacity(t *testing.T) {
+	h := newHouseWith(t, &gateway.Options{MaxOpen: 1})
+	c, err := h.client.Capacity(t.Context())
+	if err != nil || c.Free != 1 || c.MaxOpen != 1 || c.RetryAfter != 0 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	open := `{"arena":"shop"}`
+	if r := h.do("POST", "/v1/episodes", open); r.StatusCode != http.StatusCreated {
+		t.Fatalf("%d %s", r.StatusCode, r.body)
+	}
+	r := h.do("POST", "/v1/episodes", open)
+	if p := r.problem(t); p.Status != http.StatusTooManyRequests || p.Type != "urn:astra:problem:full" || r.Header.Get("Retry-After") != "15" {
+		t.Errorf("%+v, Retry-After %q", p, r.Header.Get("Retry-After"))
+	}
+	if c, err = h.client.Capacity(t.Context()); err != nil || c.Free != 0 || c.RetryAfter != 15 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -42,7 +43,7 @@ var kinds = []kind{
 	{astra.ErrBusy, "busy", http.StatusTooManyRequests},
 	{astra.ErrConflict, "idempotency", http.StatusUnprocessableEntity},
 	{astra.ErrUnscored, "unscored", http.StatusConflict},
-	{astra.ErrFull, "full", http.StatusServiceUnavailable},
+	{astra.ErrFull, "full", http.StatusTooManyRequests},
 	{astra.ErrDisagrees, "disagrees", http.StatusUnprocessableEntity},
 	{batches.ErrLease, "lease", http.StatusConflict},
 	{astra.ErrRefused, "refused", http.StatusUnprocessableEntity},
@@ -182,10 +183,19 @@ func (a *api) fail(err error, c echo.Context) {
 	case http.StatusUnauthorized:
 		w.Header().Set("WWW-Authenticate", `Bearer realm="astra control"`)
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(a.retryAfter(err)))
 	}
 	// A write that fails has lost its reader; there is nobody to tell.
 	_ = a.write(c, p.Status, problemJSON, p)
+}
+
+// retryAfter is how many seconds a caller should wait: where an episode's queue is too long,
+// or a route's own, that is a short time.
+func (a *api) retryAfter(err error) int {
+	if errors.Is(err, astra.ErrFull) {
+		return max(1, a.eps.Capacity().RetryAfter)
+	}
+	return 1
 }
 
 func clip(s string, most int) string {

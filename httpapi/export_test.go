@@ -19,7 +19,7 @@ import (
 // newStock is a house that exports samples.
 func newStock(t *testing.T) *house {
 	t.Helper()
-	h := &house{t: t, Gateway: newGateway(t)}
+	h := &house{t: t, Gateway: newGateway(t, nil)}
 	recorded := calls{{Prompt: []int32{1, 2}, Sampled: []int32{3}, Logprobs: []float64{-0.5}, Version: 4}}
 	var err error
 	h.handler, err = httpapi.New(h.Gateway, &httpapi.Options{Token: token, RL: samples.Stock{Store: h.Gateway, Recorder: recorded}.Export})

@@ -54,7 +54,7 @@ func TestAgentsAreRefused(t *testing.T) {
 }
 
 func TestHostsAndOrigins(t *testing.T) {
-	g := newGateway(t)
+	g := newGateway(t, nil)
 	handler, err := httpapi.New(g, &httpapi.Options{Token: token, Hosts: []string{"astra.example"}, Origins: []string{"https://console.example"}})
 	must(t, err)
 	h := &house{t: t, Gateway: g, handler: handler}
@@ -179,7 +179,7 @@ func (b broken) List(context.Context, astra.Query) (astra.Page, error) {
 // What nobody foresaw is told to the log and not to the caller.
 func TestInternalErrorsAreKept(t *testing.T) {
 	for _, err := range []error{errors.New("secrets in it"), nil} {
-		handler, newErr := httpapi.New(broken{newGateway(t), err}, &httpapi.Options{Token: token})
+		handler, newErr := httpapi.New(broken{newGateway(t, nil), err}, &httpapi.Options{Token: token})
 		must(t, newErr)
 		h := &house{t: t, handler: handler}
 		got := h.do("GET", "/v1/episodes", "")
@@ -193,7 +193,7 @@ func TestInternalErrorsAreKept(t *testing.T) {
 func TestSecretsAreNotLogged(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	handler, err := httpapi.New(broken{Gateway: newGateway(t)}, &httpapi.Options{Token: token, Logger: logger})
+	handler, err := httpapi.New(broken{Gateway: newGateway(t, nil)}, &httpapi.Options{Token: token, Logger: logger})
 	must(t, err)
 	h := &house{t: t, handler: handler}
 	var o gateway.Opening

@@ -37,9 +37,11 @@ var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
 	return sandbox.NewJavaScript(context.Background(), nil)
 })
 
-func newHouse(t testing.TB) *house {
+func newHouse(t testing.TB) *house { return newHouseWith(t, nil) }
+
+func newHouseWith(t testing.TB, opts *gateway.Options) *house {
 	t.Helper()
-	h := &house{t: t, Gateway: newGateway(t)}
+	h := &house{t: t, Gateway: newGateway(t, opts)}
 	var err error
 	h.handler, err = httpapi.New(h.Gateway, &httpapi.Options{Token: token, SFT: trainer.SFT{Episodes: h.Gateway}.Export})
 	must(t, err)
@@ -50,7 +52,7 @@ func newHouse(t testing.TB) *house {
 	return h
 }
 
-func newGateway(t testing.TB) *gateway.Gateway {
+func newGateway(t testing.TB, opts *gateway.Options) *gateway.Gateway {
 	t.Helper()
 	rt, err := javascript()
 	must(t, err)
@@ -59,7 +61,7 @@ func newGateway(t testing.TB) *gateway.Gateway {
 	t.Cleanup(func() { must(t, st.Close()) })
 	judge, err := verifiers.New()
 	must(t, err)
-	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
+	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, opts)
 	must(t, err)
 	t.Cleanup(func() { must(t, g.Close()) })
 	_, err = g.AddArena(t.Context(), shop(t))

@@ -48,6 +48,7 @@ type Episodes interface {
 	Replay(ctx context.Context, id astra.EpisodeID) (*gateway.Replay, error)
 	Rescore(ctx context.Context, id astra.EpisodeID) (*astra.Score, error)
 	Stats() gateway.Stats
+	Capacity() gateway.Capacity
 }
 
 // An ExportFunc writes the episodes that q and the least reward select, one JSON row a

@@ -84,6 +84,7 @@ func routes() []route {
 		{method: get, path: "/metrics", id: "metrics", summary: "Metrics for Prometheus", handle: (*api).showMetrics, replyKind: metricsText},
 		{method: get, path: openapiPath, id: "openapi", summary: "This document", handle: (*api).showOpenAPI, reply: map[string]any{}},
 		{method: get, path: "/v1/stats", id: "stats", summary: "Counters since the start", handle: (*api).stats, reply: gateway.Stats{}},
+		{method: get, path: "/v1/capacity", id: "capacity", summary: "How many more episodes would be opened now, and what decides it", handle: (*api).capacity, reply: gateway.Capacity{}},
 
 		{method: get, path: "/v1/arenas", id: "listArenas", summary: "List the newest version of each arena", handle: (*api).listArenas, reply: ArenasReply{}},
 		{method: post, path: "/v1/arenas", id: "addArena", summary: "Check, keep and serve an arena", handle: (*api).addArena,

@@ -79,7 +79,7 @@ func (a *app) furnish(ctx context.Context, h *house, st *store.Store, dir string
 	if err := a.open(ctx, h, gw, dir, at); err != nil {
 		return err
 	}
-	return st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Token: h.token, Version: version()})
+	return st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Faces: h.Faces, Token: h.token, Version: version()})
 }
 
 func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) error {
@@ -175,18 +175,7 @@ func (a *app) open(ctx context.Context, h *house, gw *gateway.Gateway, dir strin
 	if h.Control, err = h.serve("control", at.control, httpapi.NewServer(control)); err != nil {
 		return err
 	}
-	return a.openFaces(h, at.faces)
-}
-
-// openFaces serves the protocols of other frameworks, if that is asked for.
-func (a *app) openFaces(h *house, addr string) (err error) {
-	if addr == "" {
-		return nil
-	}
-	mux := http.NewServeMux()
-	mux.Handle("/atropos/", http.StripPrefix("/atropos", h.atropos.Handler()))
-	h.Faces, err = h.serve("faces", addr, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
-	return err
+	return a.openFaces(h, gw, at, doors.AgentHandler())
 }
 
 // record puts the recorder in front of the policy's server, if there is one, and has batches
@@ -200,13 +189,10 @@ func (a *app) record(ctx context.Context, h *house, at doorways, opts *httpapi.O
 			return failf("Set --policy-url to one such as http://localhost:8000/v1, and --policy-model to its name for the model.", "%w", err)
 		}
 	}
-	switch {
-	case at.batches != nil:
-		return a.handOut(ctx, h, at, policy, opts)
-	case at.faces != "":
-		return failf("Say how many episodes a batch has with --batch.", "--faces %s: there are no batches to hand out", at.faces)
+	if at.batches == nil {
+		return nil
 	}
-	return nil
+	return a.handOut(ctx, h, at, policy, opts)
 }
 
 // handOut opens the queue of a house, and has it known to its doors.
@@ -218,8 +204,7 @@ func (a *app) handOut(ctx context.Context, h *house, at doorways, policy recorde
 	if at.faces == "" {
 		return nil
 	}
-	key, _ := a.env("ASTRA_FACES_KEY")
-	h.atropos, err = atropos.New(ctx, h.store, versioned{h.handout}, opts.Samples, &atropos.Options{Token: key, BatchSize: h.handout.size, Baseline: at.batches.baseline, Logger: a.logger()})
+	h.atropos, err = atropos.New(ctx, h.store, versioned{h.handout}, opts.Samples, a.gate(at), &atropos.Options{BatchSize: h.handout.size, Baseline: at.batches.baseline, Logger: a.logger()})
 	opts.Samples = h.atropos // it knows the groups that were handed in there, too
 	return err
 }
@@ -304,7 +289,7 @@ func reachable(addr *net.TCPAddr) string {
 // that the user chose to listen on.
 func (a *app) hosts(at doorways) []string {
 	hosts := slices.Clone(a.config.Hosts)
-	for _, addr := range []string{at.agents, at.control} {
+	for _, addr := range []string{at.agents, at.control, at.faces} {
 		if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
 			hosts = append(hosts, host)
 		}

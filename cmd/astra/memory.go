@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"os"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/gateway/certify"
@@ -39,6 +42,43 @@ func machineMemory() int64 {
 	return least
 }
 
+// residency is how many bytes of memory this process has, looked up at most every tenth of a
+// second, and how many it may have before it takes no more episodes: seven eighths of most, as
+// what is open grows. Nil where the system does not tell.
+func residency(most int64) gateway.Memory {
+	if resident() == 0 {
+		return nil
+	}
+	var mu sync.Mutex
+	var used int64
+	var at time.Time
+	return func() (int64, int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if time.Since(at) > 100*time.Millisecond {
+			used, at = resident(), time.Now()
+		}
+		return used, most - most/8
+	}
+}
+
+// resident reads the second number of "35021 2101 1431 …", in pages; 0 if it cannot.
+func resident() int64 {
+	b, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	f := bytes.Fields(b)
+	if len(f) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(string(f[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}
+
 // memTotal reads the line "MemTotal: 24689912 kB".
 func memTotal(meminfo []byte) int64 {
 	for line := range bytes.Lines(meminfo) {
@@ -56,11 +96,11 @@ func memTotal(meminfo []byte) int64 {
 // records and worlds put away (Go's collector doubles that). The kernel's bound on
 // mappings may be lower; then it is said once what to raise.
 func (a *app) bounds(ctx context.Context, pool *sandbox.Pool) gateway.Options {
-	memory := machineMemory()
+	memory := cmp.Or(a.config.MaxMemory, machineMemory())
 	most := int(memory / 4 / worldSize)
 	room, why := pool.Room()
 	room -= room / 8 // for worlds that are being called, and arenas' own
-	o := gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, MaxLive: a.config.MaxLive, MaxBytes: memory / 8, Logger: a.logger()}
+	o := gateway.Options{TTL: a.config.TTL, MaxOpen: a.config.MaxOpen, MaxLive: a.config.MaxLive, MaxBytes: memory / 8, Memory: residency(memory), Logger: a.logger()}
 	if a.config.Certified {
 		o.Certifier = certify.Certifier{}
 	}

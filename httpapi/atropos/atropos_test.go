@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/trainer/batches"
 	"github.com/astra-arenas/astra/trainer/groups"
 )
@@ -187,7 +188,7 @@ func TestRefusals(t *testing.T) {
 
 func TestToken(t *testing.T) {
 	h := newHouse(t, 2)
-	s, err := New(t.Context(), h.store, h.queue, recorded{}, &Options{Token: "secret"})
+	s, err := New(t.Context(), h.store, h.queue, recorded{}, harness.NewGate("secret", nil), nil)
 	must(t, err)
 	for token, want := range map[string]int{"": 401, "Bearer other": 401, "Bearer secret": 200} {
 		r := httptest.NewRequest("GET", "/batch", nil)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/trainer/batches"
 )
 
@@ -49,7 +50,7 @@ func over(t *testing.T, s *shelf, at time.Time) caller {
 	t.Helper()
 	q, err := batches.Open(t.Context(), s, "train", &batches.Options{Size: 2, Now: func() time.Time { return at }})
 	must(t, err)
-	server, err := New(t.Context(), s, q, recorded{}, nil)
+	server, err := New(t.Context(), s, q, recorded{}, harness.NewGate("", nil), nil)
 	must(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)

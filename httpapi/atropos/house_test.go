@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/trainer/batches"
 	"github.com/astra-arenas/astra/trainer/groups"
@@ -56,7 +57,7 @@ func (h *house) restart() {
 	var err error
 	h.queue, err = batches.Open(h.t.Context(), h.store, "train", &h.opts)
 	must(h.t, err)
-	h.Server, err = New(h.t.Context(), h.store, h.queue, recorded{}, &Options{BatchSize: h.opts.Size})
+	h.Server, err = New(h.t.Context(), h.store, h.queue, recorded{}, harness.NewGate("", nil), &Options{BatchSize: h.opts.Size})
 	must(h.t, err)
 	h.web = httptest.NewServer(h.Handler())
 	h.t.Cleanup(h.web.Close)

@@ -3,20 +3,18 @@ package atropos
 import (
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/trainer/batches"
 	"github.com/astra-arenas/astra/trainer/groups"
 	"github.com/astra-arenas/astra/trainer/samples"
@@ -46,7 +44,6 @@ type Samples interface {
 
 // Options adjusts a Server. A zero field, or a nil *Options, means the default.
 type Options struct {
-	Token     string          // to be sent as bearer token, which Atropos's own clients cannot; default none is asked for
 	BatchSize int             // of the queue, in samples; a trainer that registers another is refused; default any is taken
 	Baseline  groups.Baseline // of advantages in Samples of groups that were handed in; default groups.Mean
 	Logger    *slog.Logger    // default discards
@@ -58,7 +55,7 @@ type Server struct {
 	queue   Queue
 	samples Samples
 	opts    Options
-	token   [sha256.Size]byte
+	gate    *harness.Gate
 
 	mu    sync.Mutex // held while a request is answered but for reading and writing it
 	state state
@@ -83,9 +80,9 @@ const (
 )
 
 // New takes up a server where it was, or begins one. samples are those of the groups that
-// were not handed in here.
-func New(ctx context.Context, notes Notes, queue Queue, samples Samples, opts *Options) (*Server, error) {
-	s := &Server{notes: notes, queue: queue, samples: samples, state: state{Schema: schema}}
+// were not handed in here. The gate says who may come in; Atropos's own clients send no token.
+func New(ctx context.Context, notes Notes, queue Queue, samples Samples, gate *harness.Gate, opts *Options) (*Server, error) {
+	s := &Server{gate: gate, notes: notes, queue: queue, samples: samples, state: state{Schema: schema}}
 	if opts != nil {
 		s.opts = *opts
 	}
@@ -95,7 +92,6 @@ func New(ctx context.Context, notes Notes, queue Queue, samples Samples, opts *O
 	if s.opts.Baseline == "" {
 		s.opts.Baseline = groups.Mean
 	}
-	s.token = sha256.Sum256([]byte(s.opts.Token))
 	kept, err := notes.Note(ctx, stateKey)
 	if err != nil || kept == nil {
 		return s, err
@@ -142,23 +138,14 @@ type message struct {
 	Message string `json:"message"`
 }
 
-// A refusal is what a client may have got wrong.
-type refusal struct {
-	status int
-	text   string
-}
-
-func (r *refusal) Error() string { return r.text }
-
 func refuse(format string, args ...any) error {
-	return &refusal{http.StatusUnprocessableEntity, fmt.Sprintf(format, args...)}
+	return harness.Refuse(http.StatusUnprocessableEntity, format, args...)
 }
 
-// guarded refuses who has no token where one is asked for, and pages: Atropos lets any
-// origin in, and changes things on GET.
+// guarded refuses whom the gate does: Atropos lets any origin in, and changes things on GET.
 func (s *Server) guarded(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		err := s.admit(r)
+		err := s.gate.Admit(r)
 		if err == nil {
 			err = serve(w, r)
 		}
@@ -168,48 +155,17 @@ func (s *Server) guarded(serve func(http.ResponseWriter, *http.Request) error) h
 	})
 }
 
-func (s *Server) admit(r *http.Request) error {
-	if r.Header.Get("Origin") != "" || embedded(r) || rebound(r) {
-		return &refusal{http.StatusForbidden, "pages are not served"}
-	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sum := sha256.Sum256([]byte(token))
-	if s.opts.Token != "" && !(strings.EqualFold(scheme, "Bearer") && subtle.ConstantTimeCompare(sum[:], s.token[:]) == 1) {
-		return &refusal{http.StatusUnauthorized, "a bearer token is required"}
-	}
-	return nil
-}
-
-// embedded reports whether a page of another site had a request sent, such as an image of it:
-// these have no Origin on GET. By hand, in the address bar, one may ask.
-func embedded(r *http.Request) bool {
-	site := r.Header.Get("Sec-Fetch-Site")
-	return site != "" && site != "none"
-}
-
-// rebound reports whether a request came in on the loopback under a name that is not the
-// loopback's: a page whose own name was made to point here, which sends no Origin on GET.
-func rebound(r *http.Request) bool {
-	at, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return at != nil && at.IP.IsLoopback() && !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback())
-}
-
 // fail answers as FastAPI does: {"detail": …}.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
-	f, ok := errors.AsType[*refusal](err)
+	f, ok := errors.AsType[*harness.Refusal](err)
 	if errors.Is(err, batches.ErrBacklog) {
-		f, ok = &refusal{http.StatusServiceUnavailable, err.Error()}, true
+		f, ok = &harness.Refusal{Status: http.StatusServiceUnavailable, Text: err.Error()}, true
 	}
 	if !ok {
 		s.opts.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "reason", err)
-		f = &refusal{http.StatusInternalServerError, "astra could not do this; its log says why"}
+		f = &harness.Refusal{Status: http.StatusInternalServerError, Text: "astra could not do this; its log says why"}
 	}
-	_ = write(w, f.status, map[string]string{"detail": f.text}) // the client is gone if this fails
+	_ = write(w, f.Status, map[string]string{"detail": f.Text}) // the client is gone if this fails
 }
 
 func write(w http.ResponseWriter, status int, v any) error {
@@ -250,16 +206,16 @@ func read(w http.ResponseWriter, r *http.Request, body any) error {
 	if strings.Contains(strings.ToLower(r.Header.Get("Content-Encoding")), "gzip") {
 		unpacked, err := gzip.NewReader(in)
 		if err != nil {
-			return &refusal{http.StatusBadRequest, "Invalid gzip payload"}
+			return &harness.Refusal{Status: http.StatusBadRequest, Text: "Invalid gzip payload"}
 		}
 		in = unpacked
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxBody+1))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large || len(b) > maxBody {
-		return &refusal{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", maxBody)}
+		return &harness.Refusal{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("the body has more than %d bytes", maxBody)}
 	}
 	if err != nil {
-		return &refusal{http.StatusBadRequest, "the body cannot be read"}
+		return &harness.Refusal{Status: http.StatusBadRequest, Text: "the body cannot be read"}
 	}
 	if _, none := body.(*struct{}); none {
 		return nil

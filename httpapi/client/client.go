@@ -54,6 +54,11 @@ func New(baseURL, token string, hc *http.Client) (*Client, error) {
 // String names the client without its token.
 func (c *Client) String() string { return "astra control at " + c.base }
 
+// Capacity tells how many more episodes can be open.
+func (c *Client) Capacity(ctx context.Context) (gateway.Capacity, error) {
+	return get[gateway.Capacity](ctx, c, "/v1/capacity")
+}
+
 // AddArena sends a bundle and returns what may be shown of the arena.
 func (c *Client) AddArena(ctx context.Context, b *astra.Bundle) (astra.PublicArena, error) {
 	var packed bytes.Buffer

@@ -33,10 +33,23 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// A Gate says who may come in to a face. It is safe for concurrent use.
+type Gate struct {
+	token [sha256.Size]byte
+	open  bool
+	hosts []string
+}
+
+// NewGate returns a gate that asks for a token, or for none if it is "". hosts are the Host
+// names taken besides the loopback's where a listener is on the loopback.
+func NewGate(token string, hosts []string) *Gate {
+	return &Gate{sha256.Sum256([]byte(token)), token == "", slices.Clone(hosts)}
+}
+
 // Guard lets requests in that Admit does; fail answers the others, in the face's own words.
-func (h *House) Guard(next http.Handler, fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
+func (g *Gate) Guard(next http.Handler, fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := h.Admit(r); err != nil {
+		if err := g.Admit(r); err != nil {
 			fail(w, r, err)
 			return
 		}
@@ -47,23 +60,23 @@ func (h *House) Guard(next http.Handler, fail func(http.ResponseWriter, *http.Re
 // Admit refuses what a browser was tricked into sending, as the loopback is no proof of
 // anything, and who has no token where one is asked for: as bearer token, or as X-API-Key,
 // which some clients send alone. The error is a *Refusal.
-func (h *House) Admit(r *http.Request) error {
-	if r.Header.Get("Origin") != "" || embedded(r) || h.rebound(r) {
+func (g *Gate) Admit(r *http.Request) error {
+	if r.Header.Get("Origin") != "" || embedded(r) || g.rebound(r) {
 		return &Refusal{http.StatusForbidden, "pages are not served here"}
 	}
-	if h.opts.Token != "" && !h.authorized(r) {
+	if !g.open && !g.authorized(r) {
 		return &Refusal{http.StatusUnauthorized, "the faces' key is required, as bearer token or as X-API-Key"}
 	}
 	return nil
 }
 
-func (h *House) authorized(r *http.Request) bool {
+func (g *Gate) authorized(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		token = r.Header.Get("X-API-Key")
 	}
 	sum := sha256.Sum256([]byte(token)) // hashed, so that the time tells no length either
-	return subtle.ConstantTimeCompare(sum[:], h.token[:]) == 1
+	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1
 }
 
 // embedded reports whether a page of another site had a request sent, such as an image of it:
@@ -76,7 +89,7 @@ func embedded(r *http.Request) bool {
 // rebound reports whether a request came in on the loopback under a name that is neither the
 // loopback's nor configured: a page whose own name was made to point here, which sends no
 // Origin on GET.
-func (h *House) rebound(r *http.Request) bool {
+func (g *Gate) rebound(r *http.Request) bool {
 	at, _ := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 	if at == nil || !at.IP.IsLoopback() {
 		return false
@@ -89,5 +102,5 @@ func (h *House) rebound(r *http.Request) bool {
 	if strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback() {
 		return false
 	}
-	return !slices.ContainsFunc(h.opts.Hosts, func(name string) bool { return strings.EqualFold(name, host) })
+	return !slices.ContainsFunc(g.hosts, func(name string) bool { return strings.EqualFold(name, host) })
 }

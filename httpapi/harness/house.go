@@ -3,7 +3,6 @@ package harness
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -36,8 +35,6 @@ type Episodes interface {
 
 // Options adjusts a House. A zero field, or a nil *Options, means the default.
 type Options struct {
-	Token  string           // to be borne by every request; default none is asked for
-	Hosts  []string         // Host names taken besides the loopback's where a listener is on the loopback
 	Now    func() time.Time // default time.Now
 	Logger *slog.Logger     // default discards
 }
@@ -45,9 +42,9 @@ type Options struct {
 // A House is what the faces of one listener share. It is safe for concurrent use.
 type House struct {
 	Episodes
+	*Gate
 	opts   Options
 	secret []byte
-	token  [sha256.Size]byte
 	agents http.Handler
 
 	mu       sync.Mutex
@@ -64,18 +61,16 @@ const MinSecret = 16
 // sweepEvery is how often idle sessions are looked for.
 const sweepEvery = 5 * time.Second
 
-// New returns a house over eps. The secret stays the same as long as the store does; agents is
+// New returns a house over eps, behind a gate. The secret stays the same as long as the store does; agents is
 // the door of agents, which knows /episode/mcp with an episode's key as bearer token.
-func New(eps Episodes, secret []byte, agents http.Handler, opts *Options) (*House, error) {
+func New(eps Episodes, gate *Gate, secret []byte, agents http.Handler, opts *Options) (*House, error) {
 	if len(secret) < MinSecret {
 		return nil, errors.New("faces need a secret of at least 16 bytes")
 	}
-	h := &House{Episodes: eps, secret: slices.Clone(secret), agents: agents, catalogs: map[astra.Digest][]gateway.Entry{}}
+	h := &House{Episodes: eps, Gate: gate, secret: slices.Clone(secret), agents: agents, catalogs: map[astra.Digest][]gateway.Entry{}}
 	if opts != nil {
 		h.opts = *opts
 	}
-	h.opts.Hosts = slices.Clone(h.opts.Hosts)
-	h.token = sha256.Sum256([]byte(h.opts.Token))
 	if h.opts.Now == nil {
 		h.opts.Now = time.Now
 	}

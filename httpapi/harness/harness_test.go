@@ -1,0 +1,259 @@
+package harness_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/httpapi/harness"
+	"github.com/astra-arenas/astra/sandbox"
+	"github.com/astra-arenas/astra/store"
+	"github.com/astra-arenas/astra/verifiers"
+)
+
+var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
+	return sandbox.NewJavaScript(context.Background(), nil)
+})
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// open puts a house over a gateway of a store that serves the shop.
+func open(t *testing.T, dir string, now func() time.Time, agents http.Handler) (*harness.House, *gateway.Gateway) {
+	t.Helper()
+	js, err := javascript()
+	must(t, err)
+	st, err := store.Open(dir, nil)
+	must(t, err)
+	t.Cleanup(func() { st.Close() })
+	judge, err := verifiers.New()
+	must(t, err)
+	gw, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{js}, &gateway.Options{Now: now})
+	must(t, err)
+	t.Cleanup(func() { gw.Close() })
+	b, err := astra.ReadBundle("../testdata/shop")
+	must(t, err)
+	_, err = gw.AddArena(t.Context(), b)
+	must(t, err)
+	h, err := harness.New(gw, harness.NewGate("", nil), []byte("sixteen bytes of secret"), agents, &harness.Options{Now: now})
+	must(t, err)
+	t.Cleanup(h.Close)
+	return h, gw
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func firstTask(t *testing.T, h *harness.House) harness.Choice {
+	t.Helper()
+	a, list, err := h.Tasks(t.Context(), "shop")
+	must(t, err)
+	return harness.Choice{Arena: a.Name, Task: list[0].Task.ID}
+}
+
+func TestSessions(t *testing.T) {
+	h, gw := open(t, t.TempDir(), nil, nil)
+	s, other := h.Sessions("one", 0), h.Sessions("two", 0)
+	choice := firstTask(t, h)
+	id := s.NewID()
+	if !s.Minted(id) || other.Minted(id) || s.Minted(id[:len(id)-1]) || s.Minted("") || s.Minted(strings.Repeat("a", len(id))) {
+		t.Error("an id is known as minted by its own face alone")
+	}
+	if _, err := s.Find(t.Context(), id); !errors.Is(err, astra.ErrNotFound) {
+		t.Errorf("found before it was opened: %v", err)
+	}
+	o, err := s.Open(t.Context(), id, choice)
+	must(t, err)
+	again, err := s.Open(t.Context(), id, choice)
+	must(t, err)
+	if again.Episode != o.Episode || s.Active() != 1 || other.Key(id) == o.Key || s.Key(id) != o.Key {
+		t.Errorf("again %s, first %s, %d active", again.Episode, o.Episode, s.Active())
+	}
+	ep, err := gw.Episode(t.Context(), o.Episode)
+	must(t, err)
+	if ep.Mode != astra.Train || ep.Principal != "one" {
+		t.Errorf("opened as %s by %s", ep.Mode, ep.Principal)
+	}
+	if _, err := s.Open(t.Context(), s.NewID(), harness.Choice{Arena: "shop", Task: "none"}); err == nil {
+		t.Error("a task that is not there was opened")
+	}
+	must(t, s.Abort(t.Context(), id, "enough"))
+	must(t, s.Abort(t.Context(), id, "enough"))
+	if _, err := s.Open(t.Context(), id, choice); !errors.Is(err, astra.ErrEnded) {
+		t.Errorf("opened after its end: %v", err)
+	}
+}
+
+// A session is known to another process of the same secret.
+func TestSessionsSurvive(t *testing.T) {
+	dir := t.TempDir()
+	var id string
+	var was *gateway.Opening
+	t.Run("before", func(t *testing.T) {
+		h, _ := open(t, dir, nil, nil)
+		s := h.Sessions("face", 0)
+		id = s.NewID()
+		var err error
+		was, err = s.Open(t.Context(), id, firstTask(t, h))
+		must(t, err)
+	})
+	h, _ := open(t, dir, nil, nil)
+	s := h.Sessions("face", 0)
+	if got, err := s.Find(t.Context(), id); err != nil || got != was.Episode {
+		t.Errorf("found %s, %v; want %s", got, err, was.Episode)
+	}
+	if !s.Minted(id) {
+		t.Error("the id is not known as minted any more")
+	}
+}
+
+func TestIdleSessions(t *testing.T) {
+	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	h, gw := open(t, t.TempDir(), c.Now, nil)
+	s, patient := h.Sessions("face", 15*time.Minute), h.Sessions("patient", 0)
+	choice := firstTask(t, h)
+	ids := map[string]astra.EpisodeID{}
+	for _, id := range []string{"idle", "used", "busy"} {
+		o, err := s.Open(t.Context(), id, choice)
+		must(t, err)
+		ids[id] = o.Episode
+	}
+	o, err := patient.Open(t.Context(), "idle", choice)
+	must(t, err)
+	ids["patient"] = o.Episode
+	_, done, err := s.Use(t.Context(), "busy")
+	must(t, err)
+	c.pass(10 * time.Minute)
+	_, err = s.Find(t.Context(), "used")
+	must(t, err)
+	c.pass(10 * time.Minute)
+	h.Sweep(t.Context())
+	status := func(id string) astra.Status {
+		ep, err := gw.Episode(t.Context(), ids[id])
+		must(t, err)
+		return ep.Status
+	}
+	for id, want := range map[string]astra.Status{"idle": astra.StatusAborted, "used": astra.StatusOpen, "busy": astra.StatusOpen, "patient": astra.StatusOpen} {
+		if got := status(id); got != want {
+			t.Errorf("%s is %s, want %s", id, got, want)
+		}
+	}
+	done()
+	c.pass(16 * time.Minute)
+	h.Sweep(t.Context())
+	if got := status("busy"); got != astra.StatusAborted || s.Active() != 0 {
+		t.Errorf("after its use it is %s, %d active", got, s.Active())
+	}
+}
+
+func TestSessionsAtOnce(t *testing.T) {
+	h, gw := open(t, t.TempDir(), nil, nil)
+	s := h.Sessions("face", time.Minute)
+	choice := firstTask(t, h)
+	var wg sync.WaitGroup
+	for i := range 32 {
+		wg.Go(func() {
+			id := string(rune('a' + i%4))
+			if _, err := s.Open(t.Context(), id, choice); err != nil {
+				t.Error(err)
+				return
+			}
+			_, done, err := s.Use(t.Context(), id)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			done()
+			h.Sweep(t.Context())
+		})
+	}
+	wg.Wait()
+	if n := gw.Stats().Opened; n != 4 {
+		t.Errorf("%d episodes of 4 sessions", n)
+	}
+}
+
+// Agents get in with the key of the episode, whatever else the request bears.
+func TestServeMCP(t *testing.T) {
+	var got *http.Request
+	agents := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r })
+	h, _ := open(t, t.TempDir(), nil, agents)
+	r := httptest.NewRequest("POST", "/nemo-gym/shop/mcp", strings.NewReader("{}"))
+	r.Header.Set("Authorization", "Bearer the-faces-key")
+	r.Header.Set("Cookie", "session=x")
+	h.ServeMCP(httptest.NewRecorder(), r, "the-episode's")
+	if got.URL.Path != "/episode/mcp" || got.Header.Get("Authorization") != "Bearer the-episode's" || got.Header.Get("Cookie") != "" {
+		t.Errorf("passed on %s with %v", got.URL, got.Header)
+	}
+	if r.URL.Path != "/nemo-gym/shop/mcp" || r.Header.Get("Cookie") == "" {
+		t.Error("the request itself was changed")
+	}
+}
+
+func TestGate(t *testing.T) {
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8082}
+	public := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 8082}
+	for name, c := range map[string]struct {
+		token  string
+		at     net.Addr
+		host   string
+		header []string
+		want   int
+	}{
+		"plain":            {at: local, host: "127.0.0.1:8082"},
+		"a name":           {at: local, host: "localhost:8082"},
+		"version 6":        {at: local, host: "[::1]:8082"},
+		"configured":       {at: local, host: "Arenas.example.com"},
+		"rebound":          {at: local, host: "evil.example.com", want: 403},
+		"not the loopback": {at: public, host: "anything"},
+		"page":             {at: local, host: "localhost", header: []string{"Origin", "http://localhost"}, want: 403},
+		"image":            {at: local, host: "localhost", header: []string{"Sec-Fetch-Site", "cross-site"}, want: 403},
+		"by hand":          {at: local, host: "localhost", header: []string{"Sec-Fetch-Site", "none"}},
+		"no token":         {token: "t", at: local, host: "localhost", want: 401},
+		"bearer":           {token: "t", at: local, host: "localhost", header: []string{"Authorization", "bearer t"}},
+		"other scheme":     {token: "t", at: local, host: "localhost", header: []string{"Authorization", "Basic t"}, want: 401},
+		"API key":          {token: "t", at: local, host: "localhost", header: []string{"X-API-Key", "t"}},
+		"wrong":            {token: "t", at: local, host: "localhost", header: []string{"X-API-Key", "tt"}, want: 401},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Host = c.host
+		r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, c.at))
+		if c.header != nil {
+			r.Header.Set(c.header[0], c.header[1])
+		}
+		got := 0
+		refusal, refused := errors.AsType[*harness.Refusal](harness.NewGate(c.token, []string{"arenas.example.com"}).Admit(r))
+		if refused {
+			got = refusal.Status
+		}
+		if got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
+}
