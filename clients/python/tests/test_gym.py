@@ -67,6 +67,13 @@ def test_failing_tools_are_observed(inventory: Arena) -> None:
     env.reset(seed=1)
     text, _, terminated, *_ = env.step('{"name": "no_such_tool"}')
     assert "there is no tool" in text
+    told = env.step('{"name": "find_items"}')[4]["tools"]
+    told.clear()  # what is done to one info stays in it
+    assert env.step('{"name": "find_items"}')[4]["tools"]
+    described = env.step('{"name": "find_items"}')[4]["tools"][0]["function"]["parameters"]
+    described.clear()
+    assert env.step('{"name": "find_items"}')[4]["tools"][0]["function"]["parameters"]
+    env.reset(seed=1)
     assert "must be a JSON object" in env.step('{"name": "find_items", "arguments": [1]}')[0]
     for _ in range(8):
         text = env.step('{"name": "find_items", "arguments": {}}')[0]
