@@ -111,7 +111,11 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)})
+		said := map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)}
+		if l.house.Faces != "" {
+			said["faces"] = l.house.Faces
+		}
+		return a.printJSON(said)
 	}
 	if len(list) == 0 {
 		a.note("%s", a.noArenas())
@@ -120,7 +124,7 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 	a.printf("agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
 	a.printf("control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
 	if l.house.Faces != "" {
-		a.printf("faces     %s/atropos (Atropos)\n", l.house.Faces)
+		a.sayFaces(l.house.Faces, l.house.atropos != nil)
 	}
 	if a.config.Practice {
 		a.printf("practice  %s/mcp and /arenas/ARENA/mcp (MCP; token in %s)\n", l.house.Agents, a.tokenPath(explorerToken))
