@@ -18,13 +18,17 @@ type goldModel struct {
 	tasks map[string]*astra.Task // by first message
 }
 
-func (h *house) goldModel() *httptest.Server {
+func (h *house) newGoldModel() *goldModel {
 	m := &goldModel{t: h.t, tasks: map[string]*astra.Task{}}
 	for i := range h.arenas["inventory"].Tasks {
 		task := &h.arenas["inventory"].Tasks[i]
 		m.tasks[task.Turns[0].Prompt] = task
 	}
-	s := httptest.NewServer(m)
+	return m
+}
+
+func (h *house) goldModel() *httptest.Server {
+	s := httptest.NewServer(h.newGoldModel())
 	h.t.Cleanup(s.Close)
 	return s
 }
