@@ -120,7 +120,7 @@ $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	$(TINKER)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
+peers-ors: $(ORS)/.ready ## fetch the clients and a server of the Open Reward Standard
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
