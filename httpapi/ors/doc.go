@@ -3,15 +3,19 @@
 // arena.
 //
 // Its client knows an origin and no path: it asks for /create_session at the root of a host.
-// So the handler is there to be mounted at the root, and understands both ways in which a
-// client says which environment it means: as the first segment of the path, or, where the
-// path is bare, in the header X-Deployment. A bare path without a name that is known belongs
+// So the handler is mounted at the root, too, for the requests that Meant tells from those of
+// other protocols, and understands both ways in which a client says which environment it
+// means: as the first segment of the path, or, where the path is bare, in the header
+// X-Deployment. A bare path without a name that is known belongs
 // to the session, to the only environment there is (308), or is refused with a list.
 //
 // An environment is one set of tools, since clients list tools once and not for each task:
 // "inventory" if all tasks of the arena have one set, else "inventory.1", "inventory.2" … in
 // the order in which the sets appear among the tasks. Tasks to which a turn adds tools are in
 // no environment: the protocol has no way to say that a tool has come.
+//
+// Trainers make Python of tools. A tool or an argument whose name is a keyword there is shown
+// with a "_" behind it (from_), and may be called by either name.
 //
 // The protocol knows no verify. Two tools are added to an arena's: episode_submit scores the
 // episode and ends it, and episode_turn hands out the next message where a task has several.

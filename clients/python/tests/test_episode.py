@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import ARENAS, BANK, Serve, Server, astra
-from gold import Gold
+from conftest import Serve, Server, astra
+from gold import ARENAS, BANK, Gold
 from relay import Relay
 
 import astra_arenas as astra_

@@ -6,8 +6,7 @@ import json
 import warnings
 
 import pytest
-from conftest import ARENAS
-from gold import Gold
+from gold import ARENAS, Gold
 
 import astra_arenas as astra
 from astra_arenas import Arena

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import ARENAS, PARCELS
-from gold import Gold
+from gold import ARENAS, PARCELS, Gold
 
 from astra_arenas import Arena, Refused, Tool
 from astra_arenas.signatures import parameters
