@@ -81,6 +81,7 @@ var owners = map[string][]string{
 	"modernc.org/sqlite":              {"synth/tables"},
 	"github.com/getkin/kin-openapi":   {"synth/servers"},
 	"github.com/santhosh-tekuri":      {"", "agent"},
+	"github.com/coder/websocket":      {"cmd"}, // a client of the benchmark of sessions
 	"github.com/modelcontextprotocol": {}, // a peer of tests
 	"github.com/rogpeppe/go-internal": {}, // of tests
 }

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+// An openEnv is a session over OpenEnv's WebSocket, where the connection is the session.
+type openEnv struct {
+	client *http.Client
+	url    string
+	world  object // of reset
+	conn   *websocket.Conn
+}
+
+// openEnvs makes sessions at url; rest is what reset says besides the seed.
+func openEnvs(m *meter, url string, rest object) func(i int) session {
+	client := &http.Client{Transport: &http.Transport{DialContext: m.dial}}
+	return func(i int) session {
+		world := object{"seed": i}
+		for k, v := range rest {
+			world[k] = v
+		}
+		return &openEnv{client: client, url: url, world: world}
+	}
+}
+
+func (s *openEnv) opening() []act { return []act{{connecting, s.connect}, {resetting, s.reset}} }
+
+func (s *openEnv) connect(ctx context.Context) (err error) {
+	s.conn, _, err = websocket.Dial(ctx, s.url, &websocket.DialOptions{HTTPClient: s.client})
+	if err == nil {
+		s.conn.SetReadLimit(maxReply)
+	}
+	return err
+}
+
+func (s *openEnv) reset(ctx context.Context) error {
+	_, err := s.ask(ctx, object{"type": "reset", "data": s.world})
+	return err
+}
+
+func (s *openEnv) call(ctx context.Context, query string) (*finding, error) {
+	b, err := s.ask(ctx, object{"type": "step", "data": object{"type": "call_tool", "tool_name": "find_items", "arguments": object{"query": query}}})
+	if err != nil {
+		return nil, err
+	}
+	var o struct {
+		Observation struct{ Result *finding }
+	}
+	if err := json.Unmarshal(b, &o); err != nil || o.Observation.Result == nil {
+		return nil, fmt.Errorf("an observation without a result")
+	}
+	return o.Observation.Result, nil
+}
+
+// ask sends a message and returns the data of the observation that answers it.
+func (s *openEnv) ask(ctx context.Context, message object) (json.RawMessage, error) {
+	if err := s.conn.Write(ctx, websocket.MessageText, marshal(message)); err != nil {
+		return nil, err
+	}
+	_, b, err := s.conn.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var reply struct {
+		Type string
+		Data json.RawMessage
+	}
+	if err := json.Unmarshal(b, &reply); err != nil {
+		return nil, err
+	}
+	if reply.Type != "observation" {
+		return nil, fmt.Errorf("%s: %.100s", reply.Type, reply.Data)
+	}
+	return reply.Data, nil
+}
+
+// end waits for the server to close, which it does once the environment is gone.
+func (s *openEnv) end(ctx context.Context) error {
+	if err := s.conn.Write(ctx, websocket.MessageText, []byte(`{"type":"close"}`)); err != nil {
+		return err
+	}
+	_, _, err := s.conn.Read(ctx)
+	if websocket.CloseStatus(err) == -1 {
+		return fmt.Errorf("the server did not close: %w", err)
+	}
+	return nil
+}
+
+func (s *openEnv) hangUp() {
+	if s.conn != nil {
+		s.conn.CloseNow()
+	}
+}
