@@ -82,8 +82,8 @@ var owners = map[string][]string{
 	"github.com/getkin/kin-openapi":   {"synth/servers"},
 	"github.com/santhosh-tekuri":      {"", "agent"},
 	"github.com/coder/websocket":      {"cmd"}, // a client of the benchmark of sessions
-	"github.com/modelcontextprotocol": {}, // a peer of tests
-	"github.com/rogpeppe/go-internal": {}, // of tests
+	"github.com/modelcontextprotocol": {},      // a peer of tests
+	"github.com/rogpeppe/go-internal": {},      // of tests
 }
 
 // roomOf is the room that an import path of ours belongs to: the longest name in rooms

@@ -12,7 +12,7 @@ import (
 // before the first ends.
 type level struct {
 	sessions, calls int
-	patience        time.Duration // with each thing that a session does
+	patience        time.Duration // with connecting, as clients have it
 	limit           time.Duration // of all of it
 }
 
@@ -31,8 +31,11 @@ func (p *player) do(ctx context.Context, a act) {
 	if p.err != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, p.patience)
-	defer cancel()
+	if a.phase == connecting {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, p.patience)
+		defer cancel()
+	}
 	begun := time.Now()
 	if err := a.do(ctx); err != nil {
 		p.err = fmt.Errorf("%s: %s", a.phase, kind(err))

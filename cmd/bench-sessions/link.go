@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 )
 
 // A meter counts what goes over the wire.
@@ -46,36 +47,44 @@ func (c *metered) Write(b []byte) (int, error) {
 // no pool: sixteen thousand of net/http's clients, on the cores of what is measured, would
 // measure themselves.
 type link struct {
-	conn net.Conn
-	read *bufio.Reader
-	host string
+	meter *meter
+	addr  string
+	conn  net.Conn
+	read  *bufio.Reader
 }
 
 // maxReply bounds an answer; those that are asked for here have some KiB.
 const maxReply = 1 << 20
 
 func dialLink(ctx context.Context, m *meter, addr string) (*link, error) {
-	c, err := m.dial(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	return &link{c, bufio.NewReader(c), addr}, nil
+	l := &link{meter: m, addr: addr}
+	return l, l.dial(ctx)
 }
 
-// do asks once, until the deadline of ctx. A status of 400 or more is an error.
-func (l *link) do(ctx context.Context, method, path string, header http.Header, body []byte) (http.Header, []byte, error) {
-	if at, ok := ctx.Deadline(); ok {
-		l.conn.SetDeadline(at)
+func (l *link) dial(ctx context.Context) (err error) {
+	if l.conn, err = l.meter.dial(ctx, "tcp", l.addr); err == nil {
+		l.read = bufio.NewReader(l.conn)
 	}
-	req, err := http.NewRequest(method, "http://"+l.host+path, bytes.NewReader(body))
+	return err
+}
+
+// do asks once, until the deadline of ctx. A status of 400 or more is an error. A server may
+// close a connection that was idle for some seconds, and whoever has it dials again.
+func (l *link) do(ctx context.Context, method, path string, header http.Header, body []byte) (http.Header, []byte, error) {
+	req, err := http.NewRequest(method, "http://"+l.addr+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, nil, err
 	}
 	req.Header = header
-	if err := req.Write(l.conn); err != nil {
-		return nil, nil, err
+	resp, err := l.exchange(ctx, req)
+	if closed(err) {
+		l.conn.Close()
+		if err := l.dial(ctx); err != nil {
+			return nil, nil, err
+		}
+		req.Body, _ = req.GetBody()
+		resp, err = l.exchange(ctx, req)
 	}
-	resp, err := http.ReadResponse(l.read, req)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,8 +96,23 @@ func (l *link) do(ctx context.Context, method, path string, header http.Header, 
 	return resp.Header, b, err
 }
 
+func (l *link) exchange(ctx context.Context, req *http.Request) (*http.Response, error) {
+	if at, ok := ctx.Deadline(); ok {
+		l.conn.SetDeadline(at)
+	}
+	if err := req.Write(l.conn); err != nil {
+		return nil, err
+	}
+	return http.ReadResponse(l.read, req)
+}
+
+// closed says whether a connection ended before there was an answer on it.
+func closed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
 func (l *link) close() error {
-	if l == nil {
+	if l == nil || l.conn == nil {
 		return nil
 	}
 	return l.conn.Close()

@@ -39,12 +39,16 @@ func Main() int {
 	return 0
 }
 
+// patience is how long OpenEnv's client waits for a connection. For an answer it waits a
+// minute, which is more than a level has.
+const patience = 10 * time.Second
+
 // enough is the share of sessions that must succeed for the next level to be tried, as in
 // the tables that OpenEnv publishes.
 const enough = 0.95
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	b := bench{levels: []int{256, 512, 1024, 2048, 4096, 8192, 16384}, level: level{calls: 5, patience: 10 * time.Second, limit: 30 * time.Second}, progress: stderr}
+	b := bench{levels: []int{256, 512, 1024, 2048, 4096, 8192, 16384}, level: level{calls: 5, patience: patience, limit: 30 * time.Second}, progress: stderr}
 	flags := flag.NewFlagSet("bench-sessions", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "few sessions: a look, not a measurement")
 	only := flags.String("only", "", "only servers whose name contains this")

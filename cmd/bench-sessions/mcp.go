@@ -36,7 +36,7 @@ func fastMCPs(m *meter, addr string) func(i int) session {
 		s := newMCP(m, addr)
 		s.path = "/mcp"
 		s.first = []act{{connecting, s.connect}, {resetting, func(ctx context.Context) error {
-			_, err := s.tool(ctx, "reset", object{"seed": i})
+			_, err := s.tool(ctx, "reset", object{"seed": seedOf(i)})
 			return err
 		}}}
 		return s
@@ -50,7 +50,7 @@ func episodes(m *meter, addr string, control *client.Client) func(i int) session
 		s := newMCP(m, addr)
 		var episode astra.EpisodeID
 		open := func(ctx context.Context) error {
-			seed := int64(i)
+			seed := int64(seedOf(i))
 			o, err := control.Open(ctx, gateway.OpenRequest{Arena: arenaName, Task: taskID, Mode: astra.Train, Seed: &seed})
 			if err == nil {
 				episode, s.path = o.Episode, "/episodes/"+string(o.Key)+"/mcp"

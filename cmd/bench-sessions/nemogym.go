@@ -19,7 +19,7 @@ type nemoGym struct {
 // nemoGyms makes sessions at addr, under path; rest is what a row has besides the seed.
 func nemoGyms(m *meter, addr, path string, rest object) func(i int) session {
 	return func(i int) session {
-		row := object{"seed": i}
+		row := object{"seed": seedOf(i)}
 		for k, v := range rest {
 			row[k] = v
 		}

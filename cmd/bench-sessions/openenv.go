@@ -21,7 +21,7 @@ type openEnv struct {
 func openEnvs(m *meter, url string, rest object) func(i int) session {
 	client := &http.Client{Transport: &http.Transport{DialContext: m.dial}}
 	return func(i int) session {
-		world := object{"seed": i}
+		world := object{"seed": seedOf(i)}
 		for k, v := range rest {
 			world[k] = v
 		}

@@ -34,6 +34,11 @@ const (
 
 var phases = []phase{connecting, resetting, calling, ending}
 
+// group is how many sessions share a seed, as the rollouts of one task do that a trainer compares.
+const group = 8
+
+func seedOf(session int) int { return session / group }
+
 // object is a JSON object that we write.
 type object = map[string]any
 
