@@ -14,7 +14,7 @@ type Entry struct {
 	Split astra.Split
 	Turns int                // messages that it hands out at most
 	Grows bool               // a turn adds tools
-	Tools []astra.PublicTool // that an episode begins with: the arena's own, then distractors that are served
+	Tools []astra.PublicTool // that an episode begins with: the arena's own, then distractors that are served; shared between tasks
 }
 
 // Catalog lists the tasks of an arena in the author's order.
@@ -24,25 +24,35 @@ func (g *Gateway) Catalog(_ context.Context, ref string) ([]Entry, error) {
 		return nil, err
 	}
 	entries := make([]Entry, len(l.Arena.Tasks))
+	views := map[string][]astra.PublicTool{} // most tasks share one with others
 	for i := range l.Arena.Tasks {
-		entries[i] = g.entry(l, &l.Arena.Tasks[i])
+		entries[i] = g.entry(l, &l.Arena.Tasks[i], views)
 	}
 	return entries, nil
 }
 
-func (g *Gateway) entry(l *loaded, t *astra.Task) Entry {
+func (g *Gateway) entry(l *loaded, t *astra.Task, views map[string][]astra.PublicTool) Entry {
 	e := Entry{Task: t.Public(l.Arena), Split: t.Split, Turns: t.MaxTurns()}
 	for _, turn := range t.Turns {
 		e.Grows = e.Grows || len(turn.ToolsAdded) > 0
 	}
-	for _, name := range e.Task.Tools {
-		e.Tools = append(e.Tools, l.Tool(name).Public())
+	key := strings.Join(e.Task.Tools, " ") + "\n" + strings.Join(t.Distractors, " ")
+	if _, known := views[key]; !known {
+		views[key] = g.firstView(l, e.Task.Tools, t.Distractors)
 	}
-	for _, ref := range t.Distractors {
+	e.Tools = views[key]
+	return e
+}
+
+func (g *Gateway) firstView(l *loaded, own, distractors []string) (tools []astra.PublicTool) {
+	for _, name := range own {
+		tools = append(tools, l.Tool(name).Public())
+	}
+	for _, ref := range distractors {
 		arena, name, _ := strings.Cut(ref, "/")
 		if from, err := g.arenas.find(arena); err == nil && from.Tool(name) != nil {
-			e.Tools = append(e.Tools, from.Tool(name).Public())
+			tools = append(tools, from.Tool(name).Public())
 		}
 	}
-	return e
+	return tools
 }

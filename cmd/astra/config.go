@@ -30,7 +30,8 @@ type config struct {
 	Origins   []string
 	TTL       time.Duration
 	MaxOpen   int
-	MaxLive   int // 0: what memory allows
+	MaxLive   int   // 0: what memory allows
+	MaxMemory int64 // bytes; 0: what the machine has for us
 	Python    string
 	BaseURL   string
 	Model     string
@@ -80,6 +81,10 @@ var settings = []setting{
 	{key: "max_open", about: "how many episodes may be open (default 100000)", kind: "N", set: count(func(c *config) *int { return &c.MaxOpen })},
 	{key: "python", about: "file of the Python engine (default python.wasm beside astra)", kind: "FILE", path: true, set: text(func(c *config) *string { return &c.Python })},
 	{key: "max_live", about: "how many worlds of idle episodes stay live; others are put away (default what memory allows)", kind: "N", set: count(func(c *config) *int { return &c.MaxLive })},
+	{key: "max_memory", about: "memory past which no episode is opened, such as 6GiB; idle worlds and records are bounded by it too (default what the machine or its control group has)", kind: "SIZE", set: func(c *config, v []string) (err error) {
+		c.MaxMemory, err = size(v[0])
+		return err
+	}},
 	{key: "base_url", about: "OpenAI-compatible API that the llm agent asks", kind: "URL", set: text(func(c *config) *string { return &c.BaseURL })},
 	{key: "model", about: "model that the llm agent asks for", kind: "NAME", set: text(func(c *config) *string { return &c.Model })},
 	{key: "emulator_model", about: "model that answers for the tools of emulated arenas (default none: their cassettes alone)", kind: "NAME", set: text(func(c *config) *string { return &c.Emulator.Model })},
@@ -148,6 +153,16 @@ func count(at func(*config) *int) func(*config, []string) error {
 		}
 		return nil
 	}
+}
+
+// size reads 512MiB or 6GiB.
+func size(text string) (int64, error) {
+	for unit, shift := range map[string]int{"MiB": 20, "GiB": 30} {
+		if n, err := strconv.ParseInt(strings.TrimSuffix(text, unit), 10, 33); err == nil && strings.HasSuffix(text, unit) && n > 0 {
+			return n << shift, nil
+		}
+	}
+	return 0, errors.New("want a size such as 512MiB or 6GiB")
 }
 
 func (s *setting) env() string  { return "ASTRA_" + strings.ToUpper(s.key) }

@@ -20,6 +20,7 @@ import (
 	"github.com/astra-arenas/astra/httpapi"
 	"github.com/astra-arenas/astra/httpapi/atropos"
 	"github.com/astra-arenas/astra/httpapi/harness"
+	"github.com/astra-arenas/astra/httpapi/nemogym"
 	"github.com/astra-arenas/astra/mcp"
 	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
@@ -194,6 +195,9 @@ func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.
 	if h.atropos != nil {
 		mount("/atropos", h.atropos.Handler())
 	}
+	gym := nemogym.New(shared, nil).Handler()
+	mount("/nemo-gym", gym)
+	mux.Handle("/", gym) // NeMo Gym names a server by host and port alone
 	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
 	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math"
 	"os"
@@ -42,8 +43,8 @@ func machineMemory() int64 {
 }
 
 // residency is how many bytes of memory this process has, looked up at most every tenth of a
-// second, and how many it may have before it takes no more episodes: seven eighths of what
-// there are, as what is open grows. Nil where the system does not tell.
+// second, and how many it may have before it takes no more episodes: seven eighths of most, as
+// what is open grows. Nil where the system does not tell.
 func residency(most int64) gateway.Memory {
 	if resident() == 0 {
 		return nil
@@ -95,7 +96,7 @@ func memTotal(meminfo []byte) int64 {
 // records and worlds put away (Go's collector doubles that). The kernel's bound on
 // mappings may be lower; then it is said once what to raise.
 func (a *app) bounds(ctx context.Context, pool *sandbox.Pool) gateway.Options {
-	memory := machineMemory()
+	memory := cmp.Or(a.config.MaxMemory, machineMemory())
 	most := int(memory / 4 / worldSize)
 	room, why := pool.Room()
 	room -= room / 8 // for worlds that are being called, and arenas' own

@@ -49,7 +49,7 @@ var remedies = []struct {
 	{store.ErrNoSpace, "Make room on the disk."},
 	{astra.ErrStoreCorrupt, "Keep a copy of the directory, and go on in a new one with --dir."},
 	{astra.ErrNotFound, "`astra episodes` lists episodes, `astra arenas` arenas."},
-	{astra.ErrFull, "Wait until some end, or raise max_open."},
+	{astra.ErrFull, "Wait until some end, or raise max_open or max_memory."},
 	{fs.ErrPermission, "Check who owns the file, and its mode."},
 }
 

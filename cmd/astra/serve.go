@@ -49,7 +49,7 @@ certified when they are added or loaded, unless this store has done so before, a
 that do not pass are for practice alone. Without arguments, what is in the arena
 directories is served, besides what the store has already.`,
 		Example: "  astra serve\n  astra serve --practice examples/arenas/inventory\n  astra serve --agents 0.0.0.0:8080 --hosts arenas.example.com"}
-	a.settings(cmd, append(emulatorSettings, "agents", "control", "faces", "practice", "policy_url", "policy_model", "policy_whole", "require_certificate", "hosts", "origins", "ttl", "max_open", "max_live")...)
+	a.settings(cmd, append(emulatorSettings, "agents", "control", "faces", "practice", "policy_url", "policy_model", "policy_whole", "require_certificate", "hosts", "origins", "ttl", "max_open", "max_live", "max_memory")...)
 	flags := cmd.Flags()
 	flags.IntVar(&f.batch, "batch", 0, "hand out batches of so many episodes to trainers (default none)")
 	flags.StringVar(&f.queue, "queue", "serve", "`NAME` of the queue that they wait in")
