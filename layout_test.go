@@ -72,6 +72,7 @@ var owners = map[string][]string{
 	"github.com/mark3labs/mcp-go":     {"mcp", "agent", "cmd"},
 	"github.com/labstack/echo":        {"httpapi", "cmd"},
 	"github.com/prometheus":           {"httpapi", "cmd"},
+	"github.com/coder/websocket":      {"httpapi/openenv"},
 	"github.com/openai/openai-go":     {"agent", "llm"},
 	"github.com/spf13":                {"cmd"},
 	"go.yaml.in/yaml":                 {"", "cmd", "synth/tables", "trainer/ray"},

@@ -1,0 +1,128 @@
+package openenv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// A talk answers the messages of one WebSocket in their order; nil ends it.
+type talk func(ctx context.Context, in *session, message []byte) any
+
+// complaint is what a talk says when its session is not, or no more.
+type complaint func(ctx context.Context, err error) any
+
+// playSocket is /ws: a session of its own, or that of session_id.
+func (s *Server) playSocket(w http.ResponseWriter, r *http.Request) {
+	s.serveSocket(w, r, s.play, func(ctx context.Context, err error) any { return s.errorFrame(ctx, err) })
+}
+
+// serveSocket takes a WebSocket. An environment that is not there is an answer of HTTP; that
+// there is no room is said over the WebSocket, as the answer to the client's first message.
+func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, speak talk, complain complaint) {
+	if _, err := s.house.PublicArena(r.Context(), r.PathValue("arena")); err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	conn, err := websocket.Accept(w, r, nil) // it has answered if this fails
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow() // does nothing if it is closed
+	conn.SetReadLimit(maxMessage)
+	ctx := context.WithoutCancel(r.Context()) // of a connection that is not net/http's any more
+	in, leave, err := s.join(ctx, r)
+	if err != nil {
+		_ = send(ctx, conn, complain(ctx, err)) // it is closed either way
+		_ = conn.Close(websocket.StatusTryAgainLater, "")
+		return
+	}
+	defer leave()
+	converse(ctx, conn, in, speak, complain)
+}
+
+// join finds the session that a WebSocket plays in.
+func (s *Server) join(ctx context.Context, r *http.Request) (in *session, leave func(), err error) {
+	id := r.URL.Query().Get("session_id")
+	if id == "" {
+		if in, err = s.begin(ctx, r.PathValue("arena")); err != nil {
+			return nil, nil, err
+		}
+		return in, func() { in.end("the connection was closed") }, in.attach()
+	}
+	if in, err = s.table.find(id); err != nil {
+		return nil, nil, err
+	}
+	return in, in.detach, in.attach()
+}
+
+// maxQueued is how many messages of a WebSocket may wait. Clients send one and wait for its
+// answer.
+const maxQueued = 4
+
+// converse reads and answers until the client or the session ends. Messages are read while one
+// is worked on, as pings are answered by whoever reads: a client that gets no answer to its
+// pings gives the connection up, Python's after 20 seconds.
+func converse(ctx context.Context, conn *websocket.Conn, in *session, speak talk, complain complaint) {
+	ctx, lost := context.WithCancel(ctx)
+	messages := make(chan []byte, maxQueued)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer lost()
+		listen(ctx, conn, messages)
+	}()
+	defer func() { lost(); <-done }()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-in.gone:
+			_ = send(ctx, conn, complain(ctx, in.alive())) // it is closed either way
+			_ = conn.Close(websocket.StatusGoingAway, "")
+			return
+		case m := <-messages:
+			reply := speak(ctx, in, m)
+			if reply == nil {
+				_ = conn.Close(websocket.StatusNormalClosure, "") // the client has closed it if this fails
+				return
+			}
+			if send(ctx, conn, reply) != nil {
+				return
+			}
+		}
+	}
+}
+
+// listen hands on what it reads, until the connection is lost.
+func listen(ctx context.Context, conn *websocket.Conn, messages chan<- []byte) {
+	for {
+		_, m, err := conn.Read(ctx)
+		if err != nil {
+			return
+		}
+		select {
+		case messages <- m:
+		default:
+			_ = conn.Close(websocket.StatusPolicyViolation, "wait for answers before you send more")
+			return
+		}
+	}
+}
+
+// sendTimeout is how long a client may take to receive an answer.
+const sendTimeout = 30 * time.Second
+
+func send(ctx context.Context, conn *websocket.Conn, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, sendTimeout, errors.New("the client does not receive"))
+	defer cancel()
+	return conn.Write(ctx, websocket.MessageText, b)
+}
