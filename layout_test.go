@@ -72,7 +72,7 @@ var owners = map[string][]string{
 	"github.com/mark3labs/mcp-go":     {"mcp", "agent", "cmd"},
 	"github.com/labstack/echo":        {"httpapi", "cmd"},
 	"github.com/prometheus":           {"httpapi", "cmd"},
-	"github.com/coder/websocket":      {"httpapi/openenv"},
+	"github.com/coder/websocket":      {"httpapi/openenv", "cmd"},
 	"github.com/openai/openai-go":     {"agent", "llm"},
 	"github.com/spf13":                {"cmd"},
 	"go.yaml.in/yaml":                 {"", "cmd", "synth/tables", "trainer/ray"},
@@ -82,9 +82,8 @@ var owners = map[string][]string{
 	"modernc.org/sqlite":              {"synth/tables"},
 	"github.com/getkin/kin-openapi":   {"synth/servers"},
 	"github.com/santhosh-tekuri":      {"", "agent"},
-	"github.com/coder/websocket":      {"cmd"}, // a client of the benchmark of sessions
-	"github.com/modelcontextprotocol": {},      // a peer of tests
-	"github.com/rogpeppe/go-internal": {},      // of tests
+	"github.com/modelcontextprotocol": {}, // a peer of tests
+	"github.com/rogpeppe/go-internal": {}, // of tests
 }
 
 // roomOf is the room that an import path of ours belongs to: the longest name in rooms

@@ -36,9 +36,13 @@ type lab struct {
 }
 
 var contestants = []contestant{
+	{"astra OpenEnv", face(func(m *meter, addr string) func(int) session {
+		return openEnvs(m, "http://"+addr+"/openenv/"+arenaName+"/ws")
+	})},
+	{"astra NeMo Gym", face(func(m *meter, addr string) func(int) session { return nemoGyms(m, addr, "/nemo-gym/"+arenaName) })},
 	{"astra MCP", astraMCP},
-	{"OpenEnv", peer("openenv_peer.py", func(m *meter, addr string) func(int) session { return openEnvs(m, "http://"+addr+"/ws", nil) })},
-	{"NeMo Gym", peer("nemo_peer.py", func(m *meter, addr string) func(int) session { return nemoGyms(m, addr, "", nil) })},
+	{"OpenEnv", peer("openenv_peer.py", func(m *meter, addr string) func(int) session { return openEnvs(m, "http://"+addr+"/ws") })},
+	{"NeMo Gym", peer("nemo_peer.py", func(m *meter, addr string) func(int) session { return nemoGyms(m, addr, "") })},
 	{"FastMCP", peer("fastmcp_peer.py", fastMCPs)},
 }
 
@@ -55,6 +59,18 @@ func peer(script string, sessions func(m *meter, addr string) func(int) session)
 		}
 		m := &meter{}
 		return &host{s, m, sessions(m, addrs[0])}, nil
+	}
+}
+
+// face is astra by another framework's protocol.
+func face(sessions func(m *meter, addr string) func(int) session) func(context.Context, *lab, string) (*host, error) {
+	return func(ctx context.Context, l *lab, dir string) (*host, error) {
+		s, addrs, err := l.serve(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		m := &meter{}
+		return &host{s, m, sessions(m, addrs[2])}, nil
 	}
 }
 
@@ -81,27 +97,30 @@ func astraMCP(ctx context.Context, l *lab, dir string) (*host, error) {
 	return &host{s, m, episodes(m, addrs[0], control)}, nil
 }
 
-// serve starts astra; addrs are those of the doors of agents and control.
+// serve starts astra; addrs are those of its doors: agents, control, faces.
 func (l *lab) serve(ctx context.Context, dir string) (s *server, addrs []string, err error) {
-	if addrs, err = freeAddrs(2); err != nil {
+	if addrs, err = freeAddrs(3); err != nil {
 		return nil, nil, err
 	}
-	s, err = start(ctx, dir, nil, addrs, l.astra, "serve", "--dir", filepath.Join(dir, "store"), "--agents", addrs[0], "--control", addrs[1], l.arena)
+	s, err = start(ctx, dir, nil, addrs, l.astra, "serve", "--dir", filepath.Join(dir, "store"), "--agents", addrs[0], "--control", addrs[1], "--faces", addrs[2], l.arena)
 	return s, addrs, err
 }
 
-const (
-	arenaName = "inventory"
-	taskID    = "look-up"
-)
+const arenaName = "inventory"
 
-// writeArena makes astra's arena: the example of that name, with one task that leaves room
-// for as many calls as are made.
-func writeArena(example, dir string, calls int) error {
+// taskOf names the n-th task of astra's arena.
+func taskOf(n int) string { return fmt.Sprintf("look-up-%04d", n) }
+
+// writeArena makes astra's arena: the example of that name, with so many tasks, each in a
+// world of its own and with room for as many calls as are made.
+func writeArena(example, dir string, tasks, calls int) error {
 	if err := os.CopyFS(dir, os.DirFS(example)); err != nil {
 		return err
 	}
-	task := fmt.Sprintf(`{"id":%q,"split":"train","turns":[{"prompt":"What does a 60 mm brass hinge cost?"}],`+
-		`"subtasks":[{"id":"price","tool":"find_items","answer":2.35,"at":"/items/0/price"}],"gold":[[{"tool":"find_items","args":{"query":"brass hinge"}}]],"budget":{"calls":%d}}`+"\n", taskID, calls+1)
-	return os.WriteFile(filepath.Join(dir, "tasks.jsonl"), []byte(task), 0o644)
+	var b strings.Builder
+	for n := range tasks {
+		fmt.Fprintf(&b, `{"id":%q,"split":"train","seed":%d,"turns":[{"prompt":"What does a 60 mm brass hinge cost?"}],`+
+			`"subtasks":[{"id":"price","tool":"find_items","answer":2.35,"at":"/items/0/price"}],"gold":[[{"tool":"find_items","args":{"query":"brass hinge"}}]],"budget":{"calls":%d}}`+"\n", taskOf(n), n, calls)
+	}
+	return os.WriteFile(filepath.Join(dir, "tasks.jsonl"), []byte(b.String()), 0o644)
 }

@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if b.lab, err = newLab(dir, *program, *python, b.level.calls); err != nil {
+	if b.lab, err = newLab(dir, *program, *python, b.levels[len(b.levels)-1]/group, b.level.calls); err != nil {
 		return err
 	}
 	rows, notes, err := b.surveys(ctx, *only)
@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return report(stdout, b.lab.machine(ctx), b.level, rows, notes, *asJSON)
 }
 
-func newLab(dir, program, python string, calls int) (*lab, error) {
+func newLab(dir, program, python string, tasks, calls int) (*lab, error) {
 	const example = "examples/arenas/inventory"
 	l := &lab{dir: dir, arena: filepath.Join(dir, arenaName)}
 	var err error
@@ -92,7 +92,7 @@ func newLab(dir, program, python string, calls int) (*lab, error) {
 	if l.catalogue, err = loadCatalogue(l.data); err != nil {
 		return nil, fmt.Errorf("%w (run this in astra's source directory)", err)
 	}
-	return l, writeArena(example, l.arena, calls)
+	return l, writeArena(example, l.arena, tasks, calls)
 }
 
 // A bench plays levels with contestants.

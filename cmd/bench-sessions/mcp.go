@@ -50,8 +50,7 @@ func episodes(m *meter, addr string, control *client.Client) func(i int) session
 		s := newMCP(m, addr)
 		var episode astra.EpisodeID
 		open := func(ctx context.Context) error {
-			seed := int64(seedOf(i))
-			o, err := control.Open(ctx, gateway.OpenRequest{Arena: arenaName, Task: taskID, Mode: astra.Train, Seed: &seed})
+			o, err := control.Open(ctx, gateway.OpenRequest{Arena: arenaName, Task: taskOf(seedOf(i)), Mode: astra.Train})
 			if err == nil {
 				episode, s.path = o.Episode, "/episodes/"+string(o.Key)+"/mcp"
 			}

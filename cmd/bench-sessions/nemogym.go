@@ -16,13 +16,11 @@ type nemoGym struct {
 	header     http.Header
 }
 
-// nemoGyms makes sessions at addr, under path; rest is what a row has besides the seed.
-func nemoGyms(m *meter, addr, path string, rest object) func(i int) session {
+// nemoGyms makes sessions at addr, under path. A row has the seed for the peer, and names the
+// task for astra.
+func nemoGyms(m *meter, addr, path string) func(i int) session {
 	return func(i int) session {
-		row := object{"seed": seedOf(i)}
-		for k, v := range rest {
-			row[k] = v
-		}
+		row := object{"seed": seedOf(i), "verifier_metadata": object{"arena": arenaName, "task": taskOf(seedOf(i))}}
 		return &nemoGym{meter: m, addr: addr, path: path, row: row, header: http.Header{"Content-Type": {"application/json"}}}
 	}
 }
@@ -53,7 +51,7 @@ func (s *nemoGym) call(ctx context.Context, query string) (*finding, error) {
 }
 
 func (s *nemoGym) end(ctx context.Context) error {
-	_, err := s.post(ctx, "/close_session", object{"resources_session_id": "", "episode_id": ""})
+	_, err := s.post(ctx, "/close_session", object{})
 	return err
 }
 

@@ -13,20 +13,15 @@ import (
 type openEnv struct {
 	client *http.Client
 	url    string
-	world  object // of reset
+	seed   int
 	conn   *websocket.Conn
 }
 
-// openEnvs makes sessions at url; rest is what reset says besides the seed.
-func openEnvs(m *meter, url string, rest object) func(i int) session {
+// openEnvs makes sessions at url. In OpenEnv a seed is all that reset needs; astra's face takes
+// it for the number of the task.
+func openEnvs(m *meter, url string) func(i int) session {
 	client := &http.Client{Transport: &http.Transport{DialContext: m.dial}}
-	return func(i int) session {
-		world := object{"seed": seedOf(i)}
-		for k, v := range rest {
-			world[k] = v
-		}
-		return &openEnv{client: client, url: url, world: world}
-	}
+	return func(i int) session { return &openEnv{client: client, url: url, seed: seedOf(i)} }
 }
 
 func (s *openEnv) opening() []act { return []act{{connecting, s.connect}, {resetting, s.reset}} }
@@ -40,7 +35,7 @@ func (s *openEnv) connect(ctx context.Context) (err error) {
 }
 
 func (s *openEnv) reset(ctx context.Context) error {
-	_, err := s.ask(ctx, object{"type": "reset", "data": s.world})
+	_, err := s.ask(ctx, object{"type": "reset", "data": object{"seed": s.seed}})
 	return err
 }
 

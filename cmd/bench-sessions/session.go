@@ -34,9 +34,11 @@ const (
 
 var phases = []phase{connecting, resetting, calling, ending}
 
-// group is how many sessions share a seed, as the rollouts of one task do that a trainer compares.
+// group is how many sessions have the same world, as the rollouts of one task do that a trainer
+// compares.
 const group = 8
 
+// seedOf is the seed of a session's world, and the number of its task where there are tasks.
 func seedOf(session int) int { return session / group }
 
 // object is a JSON object that we write.

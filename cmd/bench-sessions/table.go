@@ -15,7 +15,7 @@ import (
 // markdown writes the machine, a summary, all rows, and what there is to say of them.
 func markdown(w io.Writer, machine string, l level, rows []result, notes []string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s. The load comes from the same cores. Groups of %d sessions share a seed; %d calls a session; %v to connect, %v for a level.\n\n", machine, group, l.calls, l.patience, l.limit)
+	fmt.Fprintf(&b, "%s. The load comes from the same cores. Groups of %d sessions have the same world; %d calls a session; %v to connect, %v for a level.\n\n", machine, group, l.calls, l.patience, l.limit)
 	summary(&b, rows)
 	b.WriteString("\n| server | sessions | success | connect p50 / p99 | reset p50 / p99 | call p50 / p99 | opened/s | calls/s, offered → achieved | KiB a session, idle / active | MiB before | files | MB sent / received |\n")
 	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
