@@ -51,15 +51,30 @@ nothing translates code. An answer beside sub-tasks is not in a row.`,
 
 func (a *app) exportGymCommand() *cobra.Command {
 	var f rowsFlags
+	var to gymTarget
 	cmd := &cobra.Command{Use: "nemo-gym ARENA…", Short: "Write tasks as NeMo Gym task rows", Args: args(1, 1000, "arenas' directories or .arena files"),
 		Long: `Writes one JSON line for each task: responses_create_params with the prompt and the tools,
 and verifier_metadata {arena, digest, task, split}, which names the task and says nothing of
 its answers: sub-tasks, gold calls and answers stay in the arena. Tasks with several turns are
-left out and told.`,
-		Example: "  astra export nemo-gym examples/arenas/inventory --out tasks.jsonl\n  astra export nemo-gym arenas/* --split train --agent my_agent > train.jsonl"}
+left out and told, unless --gymnasium makes rows for NeMo Gym's gymnasium_agent, which is told
+each message by the server.
+
+With --config, also writes the YAML that NeMo Gym starts from: the server at --url, which is
+that of astra serve --faces, the agent, and the rows as its data set.`,
+		Example: "  astra export nemo-gym examples/arenas/inventory --out tasks.jsonl\n  astra export nemo-gym arenas/* --split train --out train.jsonl --config astra.yaml --url http://127.0.0.1:8082"}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.opts.Agent, "agent", rows.DefaultGymAgent, "`NAME` of the agent's server, for agent_ref")
-	cmd.RunE = func(_ *cobra.Command, refs []string) error { return a.exportRows(refs, &f, writeGym) }
+	cmd.Flags().BoolVar(&f.opts.Gymnasium, "gymnasium", false, "write rows for NeMo Gym's gymnasium_agent")
+	to.register(cmd)
+	cmd.RunE = func(_ *cobra.Command, refs []string) error {
+		if err := to.check(&f); err != nil {
+			return err
+		}
+		if err := a.exportRows(refs, &f, writeGym); err != nil {
+			return err
+		}
+		return to.write(a, refs, &f)
+	}
 	return cmd
 }
 

@@ -18,7 +18,11 @@ type ExportOptions struct {
 	// there. Without it distractors are left out, and noted.
 	Arena func(name string) *astra.Arena
 	Agent string // agent_ref of NeMo Gym rows; default DefaultGymAgent
+	// Gymnasium makes NeMo Gym rows for its Gymnasium agent, which can play several turns.
+	Gymnasium bool
 }
+
+func (o *ExportOptions) gymnasium() bool { return o != nil && o.Gymnasium }
 
 func (o *ExportOptions) arena(name string) *astra.Arena {
 	if o == nil || o.Arena == nil {

@@ -68,17 +68,48 @@ type GymAgent struct {
 }
 
 // GymOf writes a task as a NeMo Gym row. Of a task with several turns a row could tell the
-// first only, so it is refused; so are tools whose schemas only a runtime knows.
+// first only, so it is refused unless the row is for the Gymnasium agent, which is told each
+// message by the server; so are tools whose schemas only a runtime knows.
 func GymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) {
-	if len(t.Turns) != 1 {
-		return nil, fmt.Errorf("%d turns, and a row has one", len(t.Turns))
+	if opts.gymnasium() {
+		return gymnasiumOf(a, t, opts)
 	}
+	if len(t.Turns) != 1 {
+		return nil, fmt.Errorf("%d turns, and a row has one; the Gymnasium agent plays such tasks", len(t.Turns))
+	}
+	r, err := gymOf(a, t, opts)
+	if err != nil {
+		return nil, err
+	}
+	r.ResponsesCreateParams.Input = []GymMessage{{"user", t.Turns[0].Prompt}}
+	return r, nil
+}
+
+// gymnasiumOf writes a row without a message. The agent shows a model the same tools from
+// the first message to the last, so the row has those of all turns.
+func gymnasiumOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) {
+	r, err := gymOf(a, t, opts)
+	if err != nil {
+		return nil, err
+	}
+	for n, turn := range t.Turns {
+		for _, name := range turn.ToolsAdded {
+			if err := r.add(a.Tool(name)); err != nil {
+				return nil, err
+			}
+			r.Notes = append(r.Notes, fmt.Sprintf("the tool %s, which turn %d adds, is shown from the start, and cannot be called before", name, n+1))
+		}
+	}
+	return r, nil
+}
+
+func gymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) {
 	r := &GymRow{ID: a.Name + "/" + t.ID, EnvironmentName: a.Name, Metadata: GymTask{a.Name, a.Digest, t.ID, t.Split},
 		AgentRef: GymAgent{"responses_api_agents", DefaultGymAgent}}
 	if opts != nil && opts.Agent != "" {
 		r.AgentRef.Name = opts.Agent
 	}
-	r.ResponsesCreateParams.Input = []GymMessage{{"user", t.Turns[0].Prompt}}
+	r.ResponsesCreateParams.Input = []GymMessage{}
 	for _, name := range a.InitialTools(t) {
 		if err := r.add(a.Tool(name)); err != nil {
 			return nil, err
