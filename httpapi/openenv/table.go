@@ -2,11 +2,10 @@ package openenv
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
-
-	"maps"
 )
 
 // A table holds the sessions there are.
@@ -76,6 +75,8 @@ func (s *Server) begin(ctx context.Context, arena string) (*session, error) {
 		return nil, err
 	}
 	in := &session{server: s, id: s.keys.NewID(), arena: a.Name + "@" + string(a.Digest), name: a.Name, gone: make(chan struct{})}
+	in.mu.Lock() // whoever ends it, be it the timer, waits until it is made
+	defer in.mu.Unlock()
 	in.idle = time.AfterFunc(s.opts.Idle, func() { in.end("the session was idle for " + s.opts.Idle.String()) })
 	if err := s.table.add(in); err != nil {
 		in.idle.Stop()
