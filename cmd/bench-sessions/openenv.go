@@ -44,13 +44,24 @@ func (s *openEnv) call(ctx context.Context, query string) (*finding, error) {
 	if err != nil {
 		return nil, err
 	}
-	var o struct {
-		Observation struct{ Result *finding }
-	}
+	var o struct{ Observation struct{ Result *toolResult } }
 	if err := json.Unmarshal(b, &o); err != nil || o.Observation.Result == nil {
 		return nil, fmt.Errorf("an observation without a result")
 	}
-	return o.Observation.Result, nil
+	return o.Observation.Result.bare(), nil
+}
+
+// A toolResult is what a tool returned: bare, or as a tool result of MCP's, which has it as data.
+type toolResult struct {
+	finding
+	Data *finding
+}
+
+func (r *toolResult) bare() *finding {
+	if r.Data != nil {
+		return r.Data
+	}
+	return &r.finding
 }
 
 // ask sends a message and returns the data of the observation that answers it.
