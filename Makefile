@@ -14,11 +14,15 @@ ATROPOS := .venv-atropos
 TINKER  := .venv-tinker
 RAY     := .venv-ray
 SHOPS   := .venv-sessions
+OPENENV := .venv-openenv
+VF      := .venv-verifiers
+ORS     := .venv-ors
+TRL     := .venv-trl
 FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-sessions bench-sessions race fuzz conformance interop stories clean
+.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions race fuzz conformance interop stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -97,11 +101,41 @@ $(RL)/.ready: trainer/exports/testdata/requirements.txt
 
 peers-tinker: $(TINKER)/.ready ## fetch the tinker SDK and SkyRL tx, a server of the same API
 peers-ray: $(RAY)/.ready ## fetch Ray
+peers-openenv: $(OPENENV)/.ready ## fetch openenv-core, whose clients play over our OpenEnv face
+peers-verifiers: $(VF)/.ready ## fetch verifiers and the newest openenv, whose clients do so too
+
+$(OPENENV)/.ready: httpapi/openenv/testdata/requirements.txt
+	python3 -m venv $(OPENENV)
+	$(OPENENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# 500 MB.
+$(VF)/.ready: httpapi/openenv/testdata/requirements-verifiers.txt
+	python3 -m venv $(VF)
+	$(VF)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
 
 # 1 GB, without torch and CUDA, which both would bring.
 $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	python3 -m venv $(TINKER)
 	$(TINKER)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
+peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
+
+# 210 MB, some seconds.
+$(ORS)/.ready: httpapi/ors/testdata/requirements.txt
+	python3 -m venv $(ORS)
+	$(ORS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# 2.1 GB, of which 1.1 GB PyTorch, a minute and a half; with what PyTorch asks for it would be
+# 6 GB of CUDA. stubs.py says how it does without.
+$(TRL)/.ready: httpapi/ors/testdata/trl/requirements.txt httpapi/ors/testdata/trl/stubs.py
+	python3 -m venv $(TRL)
+	$(TRL)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(TRL)/bin/python httpapi/ors/testdata/trl/stubs.py >/dev/null
 	@touch $@
 
 $(RAY)/.ready: trainer/ray/testdata/requirements.txt

@@ -13,6 +13,7 @@ type Entry struct {
 	Task  astra.PublicTask
 	Split astra.Split
 	Turns int                // messages that it hands out at most
+	Own   int                // of these, those of its own; what comes after a simulated user says
 	Grows bool               // a turn adds tools
 	Tools []astra.PublicTool // that an episode begins with: the arena's own, then distractors that are served; shared between tasks
 }
@@ -32,7 +33,7 @@ func (g *Gateway) Catalog(_ context.Context, ref string) ([]Entry, error) {
 }
 
 func (g *Gateway) entry(l *loaded, t *astra.Task, views map[string][]astra.PublicTool) Entry {
-	e := Entry{Task: t.Public(l.Arena), Split: t.Split, Turns: t.MaxTurns()}
+	e := Entry{Task: t.Public(l.Arena), Split: t.Split, Turns: t.MaxTurns(), Own: len(t.Turns)}
 	for _, turn := range t.Turns {
 		e.Grows = e.Grows || len(turn.ToolsAdded) > 0
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"time"
 
 	"github.com/astra-arenas/astra"
@@ -15,6 +16,9 @@ type OpenBody struct {
 	gateway.OpenRequest
 	Principal string `json:"principal,omitempty"` // who opens; default "control"
 	TTL       int64  `json:"ttl,omitempty"`       // seconds until it expires; default the gateway's
+	// Key is the episode's, chosen by the opener, so that a request whose answer was lost can
+	// be made again: 128 random bits in hex. Default one of the gateway's.
+	Key astra.Key `json:"key,omitempty"`
 }
 
 // ForkBody asks for copies of an episode.
@@ -101,6 +105,9 @@ const defaultPrincipal = "control"
 // maxTTL keeps seconds from overflowing a duration; the gateway may well allow less.
 const maxTTL = 366 * 24 * 60 * 60
 
+// chosenKey is the form of our own keys: whoever guesses one plays the episode.
+var chosenKey = regexp.MustCompile(`^[0-9a-f]{32}$`)
+
 func ttl(seconds int64) (time.Duration, error) {
 	if seconds < 0 || seconds > maxTTL {
 		return 0, fmt.Errorf("%w: ttl is a number of seconds up to %d", astra.ErrRefused, maxTTL)
@@ -110,7 +117,10 @@ func ttl(seconds int64) (time.Duration, error) {
 
 func (b *OpenBody) request() (gateway.OpenRequest, error) {
 	req := b.OpenRequest
-	req.Principal = principal(b.Principal)
+	req.Principal, req.Key = principal(b.Principal), b.Key
+	if b.Key != "" && !chosenKey.MatchString(string(b.Key)) {
+		return req, fmt.Errorf("%w: key is 128 random bits as 32 hexadecimal digits, or left out", astra.ErrRefused)
+	}
 	var err error
 	req.TTL, err = ttl(b.TTL)
 	return req, err

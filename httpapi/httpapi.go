@@ -27,6 +27,7 @@ type Episodes interface {
 	PublicArenas(ctx context.Context) ([]astra.PublicArena, error)
 	PublicArena(ctx context.Context, ref string) (astra.PublicArena, error)
 	Tasks(ctx context.Context, ref string, split astra.Split) ([]astra.PublicTask, error)
+	Catalog(ctx context.Context, ref string) ([]gateway.Entry, error)
 	Certificate(ctx context.Context, ref string) (*astra.Certificate, error)
 
 	Open(ctx context.Context, req gateway.OpenRequest) (*gateway.Opening, error)

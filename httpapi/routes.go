@@ -93,6 +93,8 @@ func routes() []route {
 		{method: get, path: "/v1/arenas/{arena}/certificate", id: "getCertificate", summary: "What this store's owner found out about an arena; never what its bundle claims", handle: (*api).certificate,
 			reply: astra.Certificate{}, slow: true},
 		{method: get, path: "/v1/arenas/{arena}/tasks", id: "listTasks", summary: "List the tasks of an arena", handle: (*api).listTasks, query: []param{splitParam}, reply: TasksReply{}},
+		{method: get, path: "/v1/arenas/{arena}/catalog", id: "getCatalog", summary: "What harnesses ask of an arena's tasks before they open one, with the tools that each begins with", handle: (*api).catalog,
+			query: []param{splitParam}, reply: CatalogReply{}},
 		{method: get, path: "/v1/arenas/{arena}/tasks/{task}", id: "getTask", summary: "Describe a task", handle: (*api).getTask, reply: astra.PublicTask{}},
 
 		{method: post, path: "/v1/keys/resolve", id: "resolveKey", summary: "Find the episode of a key", handle: (*api).resolve, body: ResolveBody{}, reply: EpisodeReply{}},

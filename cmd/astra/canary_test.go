@@ -76,6 +76,7 @@ func TestCanaries(t *testing.T) {
 	w.control()
 	for _, task := range []string{"plain", "invalid", "constant", "goldfails", "boom", "answered", "flaky", "tested"} {
 		w.task(task)
+		w.faces(task)
 	}
 	w.mcp("explorer", w.house.Agents+"/arenas/cage/mcp", w.explorer)
 	w.mcp("lobby", w.house.Agents+"/mcp", w.explorer)
@@ -106,7 +107,7 @@ func cage(t *testing.T) *birdwatcher {
 	}
 	a := newApp(strings.NewReader(""), io.Discard, io.Discard, func(string) (string, bool) { return "", false })
 	store := filepath.Join(dir, "store")
-	h, err := a.own(t.Context(), store, doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0", practice: true})
+	h, err := a.own(t.Context(), store, doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0", faces: "127.0.0.1:0", practice: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,19 +165,24 @@ func (w *birdwatcher) send(method, url string, body []byte, token string, header
 	if err != nil {
 		w.Fatal(err)
 	}
-	w.seen++
-	all := fmt.Appendf(nil, "%v\n%s", resp.Header, answer)
-	if found := canary.Find(all); found != nil {
-		w.Errorf("%s %s %.200s\nshows %s:\n%.1500s", method, url, body, found, answer)
-	}
-	if found := plans.Find(all); found != nil && strings.HasPrefix(url, w.house.Agents) {
-		w.Errorf("%s %s %.200s\nshows %s of planned failures:\n%.1500s", method, url, body, found, answer)
-	}
+	w.look(fmt.Sprintf("%s %s %.200s", method, url, body), fmt.Appendf(nil, "%v\n%s", resp.Header, answer), !strings.HasPrefix(url, w.house.Control))
 	w.failed = w.failed || strings.HasPrefix(url, w.house.Agents) && bytes.Contains(answer, []byte("look did not answer within 10 s"))
 	if id := resp.Header.Get("Mcp-Session-Id"); id != "" && header != nil {
 		header["Mcp-Session-Id"] = id
 	}
 	return resp.StatusCode, answer
+}
+
+// look looks at every byte of an answer; played is that of a door at which tools are called.
+func (w *birdwatcher) look(request string, answer []byte, played bool) {
+	w.Helper()
+	w.seen++
+	if found := canary.Find(answer); found != nil {
+		w.Errorf("%s\nshows %s:\n%.1500s", request, found, answer)
+	}
+	if found := plans.Find(answer); found != nil && played {
+		w.Errorf("%s\nshows %s of planned failures:\n%.1500s", request, found, answer)
+	}
 }
 
 func (w *birdwatcher) rest(method, path, body string) []byte {
@@ -190,7 +196,7 @@ func (w *birdwatcher) rest(method, path, body string) []byte {
 
 // control reads whatever the control side tells of arenas and episodes.
 func (w *birdwatcher) control() {
-	for _, path := range []string{"/v1/arenas", "/v1/arenas/cage", "/v1/arenas/cage/tasks", "/v1/arenas/cage/tasks?split=test", "/v1/arenas/cage/tasks/plain",
+	for _, path := range []string{"/v1/arenas", "/v1/arenas/cage", "/v1/arenas/cage/tasks", "/v1/arenas/cage/tasks?split=test", "/v1/arenas/cage/tasks/plain", "/v1/arenas/cage/catalog",
 		"/v1/arenas/cage/tasks/none", "/v1/arenas/none", "/v1/episodes", "/v1/episodes?arena=cage&limit=3", "/v1/episodes/none", "/healthz", "/readyz",
 		"/metrics", "/openapi.json", "/v1/stats", "/v1/capacity", "/v1/export/sft", "/v1/export/rl", "/v1/none"} {
 		w.rest("GET", path, "")

@@ -19,8 +19,6 @@ import (
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/httpapi"
 	"github.com/astra-arenas/astra/httpapi/atropos"
-	"github.com/astra-arenas/astra/httpapi/harness"
-	"github.com/astra-arenas/astra/httpapi/nemogym"
 	"github.com/astra-arenas/astra/mcp"
 	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
@@ -178,34 +176,6 @@ func (a *app) open(ctx context.Context, h *house, gw *gateway.Gateway, dir strin
 		return err
 	}
 	return a.openFaces(h, gw, at, doors.AgentHandler())
-}
-
-// openFaces serves the protocols of other frameworks, if that is asked for.
-func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.Handler) (err error) {
-	if at.faces == "" {
-		return nil
-	}
-	shared, err := harness.New(gw, a.gate(at), []byte(h.token), agents, &harness.Options{Logger: a.logger()})
-	if err != nil {
-		return err
-	}
-	h.undo = append(h.undo, func() error { shared.Close(); return nil })
-	mux := http.NewServeMux()
-	mount := func(path string, face http.Handler) { mux.Handle(path+"/", http.StripPrefix(path, face)) }
-	if h.atropos != nil {
-		mount("/atropos", h.atropos.Handler())
-	}
-	gym := nemogym.New(shared, nil).Handler()
-	mount("/nemo-gym", gym)
-	mux.Handle("/", gym) // NeMo Gym names a server by host and port alone
-	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
-	return err
-}
-
-// gate is that of the faces.
-func (a *app) gate(at doorways) *harness.Gate {
-	key, _ := a.env("ASTRA_FACES_KEY")
-	return harness.NewGate(key, a.hosts(at))
 }
 
 // record puts the recorder in front of the policy's server, if there is one, and has batches

@@ -120,7 +120,7 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 	a.printf("agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
 	a.printf("control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
 	if l.house.Faces != "" {
-		a.printf("faces     %s/atropos (Atropos)\n", l.house.Faces)
+		a.sayFaces(l.house.Faces, l.house.atropos != nil)
 	}
 	if a.config.Practice {
 		a.printf("practice  %s/mcp and /arenas/ARENA/mcp (MCP; token in %s)\n", l.house.Agents, a.tokenPath(explorerToken))

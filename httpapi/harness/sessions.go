@@ -169,6 +169,15 @@ func (s *Sessions) touch(id string, ep astra.EpisodeID) {
 	s.used[id] = u
 }
 
+// Knows reports whether this process knows a session to be open: its episode need not be
+// asked.
+func (s *Sessions) Knows(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.used[id]
+	return known
+}
+
 // Forget says that a session is over: its episode was submitted or aborted. Find still knows
 // it, as long as the gateway knows the key.
 func (s *Sessions) Forget(id string) {

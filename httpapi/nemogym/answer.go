@@ -33,6 +33,9 @@ func sessionOf(r *http.Request) string {
 	return string(id)
 }
 
+// InSession reports whether a request names a session, as all do after seed_session.
+func InSession(r *http.Request) bool { return sessionOf(r) != "" }
+
 // setSession has the client come back with a session: one cookie, whatever was set before.
 func setSession(w http.ResponseWriter, id string) {
 	c := http.Cookie{Name: cookieName, Value: base64.RawURLEncoding.EncodeToString([]byte(id)), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode}

@@ -1,0 +1,181 @@
+"""Arenas as Gymnasium environments: text in, text out. Needs `pip install astra-arenas[gymnasium]`."""
+
+from __future__ import annotations
+
+import copy
+import json
+import string
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium
+from numpy.typing import NDArray
+
+from .arena import Arena
+from .episode import Episode
+from .errors import BudgetSpent, Refused
+from .records import Task, Tool
+
+__all__ = ["AnyText", "ArenaEnv"]
+
+_MAX_TEXT = 8 << 20  # characters: what the server's largest result has
+
+
+class AnyText(gymnasium.Space[str]):
+    """All texts. Gymnasium's own Text space wants to be told the characters, and users write in any language."""
+
+    def __init__(self, max_length: int = _MAX_TEXT, seed: int | None = None) -> None:
+        """Take texts of at most so many characters."""
+        super().__init__(dtype=str, seed=seed)
+        self.max_length = max_length
+
+    def sample(self, mask: Any = None, probability: Any = None) -> str:
+        """Make a short text of letters."""
+        letters = string.ascii_letters + " "
+        picked: NDArray[Any] = self.np_random.integers(len(letters), size=int(self.np_random.integers(1, 40)))
+        return "".join(letters[i] for i in picked)
+
+    def contains(self, x: Any) -> bool:
+        """Tell whether x is a text that is not too long."""
+        return isinstance(x, str) and len(x) <= self.max_length
+
+    @property
+    def is_np_flattenable(self) -> bool:
+        """Texts are no arrays."""
+        return False
+
+    def __repr__(self) -> str:
+        return f"AnyText({self.max_length})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, AnyText) and other.max_length == self.max_length
+
+
+class ArenaEnv(gymnasium.Env[str, str]):
+    """Tasks of an arena, one after another.
+
+    An action is a text. A JSON object {"tool": name, "args": {...}} calls a tool, and is
+    observed as its result; any other text is the reply to the user, and is observed as the next
+    message. The reply to the last message is the answer too: it ends the episode, and the step
+    carries the reward, in [0, 1]; all other rewards are 0.
+
+    `reset` and `step` tell in info the task, and under "tools" the functions in view, in the
+    form that chat APIs take.
+
+    A step of an episode that cannot be judged raises Invalid: there is no number to return that
+    would not be trained on. Catch it, and reset.
+
+    Attributes:
+        episode: that is being played; None before the first reset.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own name and type)
+
+    def __init__(
+        self,
+        arena: Arena | str,
+        *,
+        split: str | None = "train",
+        tasks: Sequence[Task | str] | None = None,
+        group: Callable[[Task], str] | None = None,
+    ) -> None:
+        """Play tasks of an arena.
+
+        Args:
+            arena: or its name.
+            split: whose tasks; None is all.
+            tasks: these alone.
+            group: names the group of an episode, where a trainer takes batches of them.
+        """
+        self._arena = arena if isinstance(arena, Arena) else Arena(arena)
+        self._tasks = _chosen(self._arena, split, tasks)
+        self._group = group
+        self.episode: Episode | None = None
+        self.task: Task | None = None
+        self._tools: list[Tool] = []
+        self.observation_space = AnyText()
+        self.action_space = AnyText()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
+        """Open an episode, of a task drawn by the seed.
+
+        Args:
+            seed: of what tasks are drawn.
+            options: {"task": id} plays that task; {"seed": n} is the world's seed.
+        """
+        super().reset(seed=seed)
+        self.close()
+        options = options or {}
+        if "task" in options:
+            self.task = self._arena.task(options["task"])
+        else:
+            self.task = self._tasks[int(self.np_random.integers(len(self._tasks)))]
+        group = self._group(self.task) if self._group else ""
+        self.episode = self._arena.open(self.task, group=group, seed=options.get("seed"))
+        self._tools = self.episode.tools()
+        return self.episode.message, self._info()
+
+    def step(self, action: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        """Call a tool, or reply.
+
+        Raises:
+            Invalid: the episode cannot be judged; it has no reward, which is not 0.
+        """
+        if self.episode is None:
+            raise gymnasium.error.ResetNeeded("call reset before step: there is no open episode")
+        call = _call(action)
+        if call is None:
+            return self._reply(action)
+        return self._called(*call), 0.0, False, False, self._info()
+
+    def _called(self, tool: str, args: Any) -> str:
+        assert self.episode is not None
+        try:
+            return self.episode.call(tool, args if isinstance(args, dict) else json.dumps(args)).text
+        except BudgetSpent as e:
+            return str(e)
+
+    def _reply(self, text: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
+        episode = self.episode
+        assert episode is not None
+        told = episode.turn(text)
+        if not told.done:
+            self._tools = episode.tools()  # a turn may add some
+            return told.message, 0.0, False, False, self._info()
+        self.episode = None
+        score = episode.submit(text)
+        parts = {part.name: part.value for part in score.parts}
+        info = {"task": episode.task, "recall": score.recall, "precision": score.precision, "parts": parts}
+        return "", score.reward, True, False, info
+
+    def _info(self) -> dict[str, Any]:
+        assert self.episode is not None
+        functions = [tool.function() for tool in self._tools]
+        return {"task": self.episode.task, "tools": copy.deepcopy(functions)}  # what is done to one info stays in it
+
+    def close(self) -> None:
+        """Abort the episode that is being played, if there is one."""
+        episode, self.episode = self.episode, None
+        if episode is not None:
+            episode.abort("the environment was reset or closed")
+
+
+def _chosen(arena: Arena, split: str | None, tasks: Sequence[Task | str] | None) -> list[Task]:
+    if tasks is not None:
+        chosen = [t if isinstance(t, Task) else arena.task(t) for t in tasks]
+    else:
+        chosen = [t for t in arena.tasks(split) if t.turns == t.own]  # others need a simulated user
+    if not chosen:
+        raise Refused(f"arena {arena.name} has no task of the split {split} without a simulated user: choose others")
+    return chosen
+
+
+def _call(action: str) -> tuple[str, Any] | None:
+    """Read an action as a tool call; None if it is a reply."""
+    try:
+        value = json.loads(action)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("tool"), str) or not value.keys() <= {"tool", "args"}:
+        return None
+    return value["tool"], value.get("args", {})

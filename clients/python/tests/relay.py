@@ -1,0 +1,74 @@
+"""A relay in front of a server, which loses answers when it is told to."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from astra_arenas import Control
+from astra_arenas.doors import Doors
+
+
+class Relay:
+    """Hands requests on. Of those that end with a word, it loses so many answers: they arrive, and nobody hears."""
+
+    def __init__(self, control: Control) -> None:
+        to = urlsplit(control.doors.control)
+        relay = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                connection = http.client.HTTPConnection(str(to.hostname), to.port)
+                connection.request(self.command, self.path, body, dict(self.headers))
+                answer = connection.getresponse()
+                told = answer.read()
+                connection.close()
+                if relay.loses(self.path):
+                    self.close_connection = True
+                    return
+                self.send_response(answer.status)
+                for name in ("Content-Type", "Retry-After"):
+                    if answer.headers[name]:
+                        self.send_header(name, answer.headers[name])
+                self.send_header("Content-Length", str(len(told)))
+                self.end_headers()
+                self.wfile.write(told)
+
+            do_GET = do_POST = handle_any
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.lock = threading.Condition()
+        self.lose: Counter[str] = Counter()
+        self.seen: Counter[str] = Counter()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.control = Control(Doors(url, control.doors.token, control.doors.agents))
+
+    def loses(self, path: str) -> bool:
+        word = path.split("?")[0].rsplit("/", 1)[-1]
+        with self.lock:
+            self.seen[word] += 1
+            self.lock.notify_all()
+            if self.lose[word] == 0:
+                return False
+            self.lose[word] -= 1
+            return True
+
+    def wait(self, word: str, n: int) -> None:
+        """Wait until n requests that end with a word were handed on."""
+        with self.lock:
+            assert self.lock.wait_for(lambda: self.seen[word] >= n, timeout=60), f"{self.seen[word]} of {n} {word}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()

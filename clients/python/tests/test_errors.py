@@ -1,0 +1,126 @@
+"""Each problem is an exception of its own, and its text says what to do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Serve, Server
+
+import astra_arenas as astra
+from astra_arenas import Arena, Control
+from astra_arenas.doors import Doors, find_doors
+from astra_arenas.errors import _KINDS, problem_error
+
+
+def test_not_found(control: Control, inventory: Arena) -> None:
+    with pytest.raises(astra.NotFound, match="no-such-arena"):
+        Arena("no-such-arena", control)
+    with pytest.raises(astra.NotFound, match="tasks\\(\\) lists them"):
+        inventory.open("no-such-task")
+
+
+def test_refused(inventory: Arena) -> None:
+    with pytest.raises(astra.Refused, match="say practice, train or eval"):
+        inventory.open("hinge-price", mode="exam")
+    with inventory.open("hinge-price") as episode:
+        with pytest.raises(astra.Refused, match="no simulated user"):
+            episode.turn("x", "y")
+        with pytest.raises(ValueError):
+            episode.call("find_items", {"query": float("nan")})
+
+
+def test_budget_and_end(inventory: Arena) -> None:
+    with inventory.open("hinge-price") as episode:
+        with pytest.raises(astra.BudgetSpent):
+            for _ in range(50):
+                episode.call("list_warehouses")
+        episode.submit()
+        with pytest.raises(astra.Ended):
+            episode.call("list_warehouses")
+        with pytest.raises(astra.Ended):
+            episode.submit("another answer")
+
+
+def test_full_waits_and_then_says_so(serve: Serve) -> None:
+    server = serve("--max-open", "1")
+    arena = Arena("inventory", server.control(patience=0))
+    with arena.open("hinge-price"):
+        with pytest.raises(astra.Full) as caught:
+            arena.open("hinge-price")
+        assert caught.value.retry_after >= 1
+    with arena.open("hinge-price"):
+        pass
+
+
+def test_tokens_are_needed(server: Server) -> None:
+    right = find_doors(server.store)
+    with pytest.raises(astra.Unauthorized):
+        Arena("inventory", Control(Doors(right.control, "wrong")))
+    assert right.token not in repr(right) + repr(server.control())
+
+
+def test_somebody_else_answers(server: Server) -> None:
+    right = find_doors(server.store)
+    with pytest.raises(astra.ServerError, match="is the control address the right one"):
+        Arena("inventory", Control(Doors(right.agents, right.token)))
+
+
+def test_nobody_answers() -> None:
+    with pytest.raises(astra.Unreachable, match="does astra serve there"):
+        Arena("inventory", astra.connect("http://127.0.0.1:9", "token", patience=0))
+    with pytest.raises(astra.NoServer, match="give one such as"):
+        Arena("inventory", astra.connect("ftp://127.0.0.1", "token", patience=0))
+    with pytest.raises(astra.NoServer, match="wants a token"):
+        astra.connect("http://127.0.0.1:9")
+
+
+def test_doors_are_found(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(astra.NoServer, match="run `astra serve"):
+        astra.connect()
+    (tmp_path / ".astra").symlink_to(server.store)
+    found = astra.connect().doors
+    assert found == find_doors(server.store)
+    monkeypatch.setenv("ASTRA_CONTROL", "elsewhere:8081")
+    assert find_doors() == Doors("http://elsewhere:8081", found.token)
+    monkeypatch.setenv("ASTRA_TOKEN", "t")
+    monkeypatch.setenv("ASTRA_AGENTS", "http://elsewhere:8080/")
+    assert find_doors() == Doors("http://elsewhere:8081", "t", "http://elsewhere:8080")
+    monkeypatch.delenv("ASTRA_TOKEN")
+    monkeypatch.setenv("ASTRA_DIR", str(tmp_path / "none"))
+    with pytest.raises(astra.NoServer, match="set ASTRA_TOKEN"):
+        astra.connect()
+
+
+def test_records_of_dead_owners_are_not_believed(serve: Serve) -> None:
+    server = serve()
+    assert find_doors(server.store).control
+    server.kill()
+    assert (server.store / "owner.json").exists()
+    with pytest.raises(astra.NoServer, match="no astra serves"):
+        find_doors(server.store)
+
+
+def test_agents_door_is_asked_for(server: Server) -> None:
+    doors = find_doors(server.store)
+    arena = Arena("inventory", astra.connect(doors.control, doors.token))
+    with arena.open("hinge-price") as episode, pytest.raises(astra.NoServer, match="ASTRA_AGENTS"):
+        _ = episode.mcp_url
+
+
+def test_every_problem_of_the_server_has_a_class(control: Control) -> None:
+    table = (Path(__file__).resolve().parents[3] / "httpapi/errors.go").read_text()
+    named = {line.split('"')[1] for line in table.splitlines() if line.startswith("\t{") and "http.Status" in line}
+    assert len(named) > 15
+    assert named - set(_KINDS) == {"store-corrupt", "internal"}  # of the server: ServerError
+
+
+def test_problems_are_read() -> None:
+    error = problem_error({"type": "urn:astra:problem:invalid", "detail": "d", "fault": "sandbox", "step": 2}, 1)
+    assert isinstance(error, astra.Invalid)
+    assert (str(error), error.kind, error.fault, error.step) == ("d", "invalid", "sandbox", 2)
+    assert isinstance(problem_error({"type": "urn:astra:problem:of-tomorrow"}, 1), astra.ServerError)
+    assert problem_error({"type": "about:blank"}, 1) is None
+    assert problem_error(json.loads("{}"), 1) is None

@@ -1,0 +1,95 @@
+"""Arenas as Gymnasium environments."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import pytest
+from conftest import ARENAS
+from gold import Gold
+
+import astra_arenas as astra
+from astra_arenas import Arena
+
+gymnasium = pytest.importorskip("gymnasium")
+
+from gymnasium.utils.env_checker import check_env  # noqa: E402
+
+from astra_arenas.gym import ArenaEnv  # noqa: E402
+
+
+def test_gymnasium_finds_nothing_wrong(inventory: Arena) -> None:
+    env = ArenaEnv(inventory)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*spec.*")  # it was not registered under a name
+        check_env(env)
+    env.close()
+
+
+@pytest.mark.parametrize("task", ["hinge-price", "restock-lowest", "change-of-mind"])
+def test_gold(inventory: Arena, task: str) -> None:
+    env = ArenaEnv(inventory, split=None)
+    gold = Gold(ARENAS[0], task)
+    message, info = env.reset(options={"task": task})
+    rewards = []
+    for turn in range(1, gold.messages + 1):
+        assert message == gold.task["turns"][turn - 1]["prompt"]
+
+        def call(tool: str, args: object) -> object:
+            text, reward, terminated, truncated, info = env.step(json.dumps({"tool": tool, "args": args}))
+            assert (reward, terminated, truncated) == (0.0, False, False)
+            assert tool in {t["function"]["name"] for t in info["tools"]}
+            return json.loads(text)
+
+        gold.play(turn, call)
+        message, reward, terminated, _, info = env.step("Done." if turn < gold.messages else gold.answer)
+        rewards.append(reward)
+    assert terminated
+    assert rewards == [0.0] * (gold.messages - 1) + [1.0]
+    assert info["recall"] == 1.0
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step("more")
+
+
+def test_seeds_draw_tasks(inventory: Arena) -> None:
+    env = ArenaEnv(inventory)
+    first = [env.reset(seed=7)[1]["task"], *(env.reset()[1]["task"] for _ in range(8))]
+    again = [env.reset(seed=7)[1]["task"], *(env.reset()[1]["task"] for _ in range(8))]
+    env.close()
+    assert first == again
+    assert len(set(first)) > 1
+    assert {inventory.task(t).split for t in first} == {"train"}
+
+
+def test_failing_tools_are_observed(inventory: Arena) -> None:
+    env = ArenaEnv(inventory, tasks=["hinge-price"])
+    env.reset(seed=1)
+    text, _, terminated, *_ = env.step('{"tool": "no_such_tool"}')
+    assert "there is no tool" in text
+    assert "must be a JSON object" in env.step('{"tool": "find_items", "args": [1]}')[0]
+    for _ in range(8):
+        text = env.step('{"tool": "find_items", "args": {}}')[0]
+    assert text == "the call budget is spent"
+    assert not terminated
+    env.close()
+
+
+def test_invalid_is_no_reward(bank: Arena) -> None:
+    env = ArenaEnv(bank, tasks=["broken"])
+    env.reset(seed=1)
+    with pytest.raises(astra.Invalid):
+        env.step("Done.")
+    env.reset()
+    env.close()
+
+
+def test_turns_add_tools(bank: Arena) -> None:
+    env = ArenaEnv(bank, tasks=["pay"])
+    _, before = env.reset(seed=1)
+    _, _, _, _, after = env.step("250.")
+    assert {t["function"]["name"] for t in after["tools"]} - {t["function"]["name"] for t in before["tools"]} == {
+        "transfer"
+    }
+    env.close()

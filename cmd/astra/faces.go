@@ -1,0 +1,64 @@
+package main
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/httpapi/harness"
+	"github.com/astra-arenas/astra/httpapi/nemogym"
+	"github.com/astra-arenas/astra/httpapi/openenv"
+	"github.com/astra-arenas/astra/httpapi/ors"
+)
+
+// openFaces serves the protocols of other frameworks, if that is asked for.
+func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.Handler) error {
+	if at.faces == "" {
+		return nil
+	}
+	shared, err := harness.New(gw, a.gate(at), []byte(h.token), agents, &harness.Options{Logger: a.logger()})
+	if err != nil {
+		return err
+	}
+	h.undo = append(h.undo, func() error { shared.Close(); return nil })
+	mux := http.NewServeMux()
+	mount := func(path string, face http.Handler) { mux.Handle(path+"/", http.StripPrefix(path, face)) }
+	gym, standard := nemogym.New(shared, nil).Handler(), ors.New(shared, nil).Handler()
+	env := openenv.New(shared, &openenv.Options{MaxSessions: a.config.MaxOpen})
+	h.undo = append(h.undo, func() error { env.Close(); return nil })
+	mount("/nemo-gym", gym)
+	mount("/ors", standard)
+	mount("/openenv", env.Handler())
+	if h.atropos != nil {
+		mount("/atropos", h.atropos.Handler())
+	}
+	mux.Handle("/", atRoot(gym, standard))
+	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
+	return err
+}
+
+// gate is that of the faces.
+func (a *app) gate(at doorways) *harness.Gate {
+	key, _ := a.env("ASTRA_FACES_KEY")
+	return harness.NewGate(key, a.hosts(at))
+}
+
+// atRoot serves the two protocols whose clients know a host and no path. A tool of NeMo Gym may
+// be called as one of ORS's paths is, but its clients have a session by then.
+func atRoot(gym, standard http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ors.Knows(r.URL.Path) && !nemogym.InSession(r) {
+			standard.ServeHTTP(w, r)
+			return
+		}
+		gym.ServeHTTP(w, r)
+	})
+}
+
+// sayFaces tells where they are.
+func (a *app) sayFaces(url string, batches bool) {
+	a.printf("faces     %s/nemo-gym/ARENA (NeMo Gym), %s/openenv/ARENA (OpenEnv), %s (ORS)\n", url, url, url)
+	if batches {
+		a.printf("          %s/atropos (Atropos)\n", url)
+	}
+}

@@ -1,0 +1,1 @@
+export function find() { return "x".repeat(10000); }
