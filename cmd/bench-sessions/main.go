@@ -3,7 +3,7 @@
 // NeMo Gym and FastMCP. All of them search the same catalogue, and give each session a world of
 // its own. Ratios within one run are what is compared.
 //
-//	go run ./cmd/bench-sessions [-quick] [-only TEXT] [-json] [-svg FILE]
+//	go run ./cmd/bench-sessions [-quick] [-only REGEXP] [-json] [-svg FILE]
 //
 // It runs in astra's source directory, after `make build peers-sessions`.
 //
@@ -22,7 +22,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"time"
 )
 
@@ -51,13 +51,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	b := bench{levels: []int{256, 512, 1024, 2048, 4096, 8192, 16384}, level: level{calls: 5, patience: patience, limit: 30 * time.Second}, progress: stderr}
 	flags := flag.NewFlagSet("bench-sessions", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "few sessions: a look, not a measurement")
-	only := flags.String("only", "", "only servers whose name contains this")
+	only := flags.String("only", "", "only servers whose name matches this `REGEXP`")
 	asJSON := flags.Bool("json", false, "print rows as JSON lines")
 	svg := flags.String("svg", "", "draw the rows in this `FILE`")
 	program := flags.String("astra", "bin/astra", "astra's `FILE`")
 	python := flags.String("python", ".venv-sessions/bin/python", "the peers' Python")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	names, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("-only: %w", err)
 	}
 	if *quick {
 		b.levels, b.level.calls, b.level.limit = []int{16, 32}, 2, 10*time.Second
@@ -70,7 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if b.lab, err = newLab(dir, *program, *python, b.levels[len(b.levels)-1]/group, b.level.calls); err != nil {
 		return err
 	}
-	rows, notes, err := b.surveys(ctx, *only)
+	rows, notes, err := b.surveys(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -103,14 +107,14 @@ type bench struct {
 	progress io.Writer
 }
 
-// surveys are the rows of all contestants whose name contains only, and what else there is to say.
-func (b *bench) surveys(ctx context.Context, only string) (rows []result, notes []string, err error) {
+// surveys are the rows of the contestants whose name matches, and what else there is to say.
+func (b *bench) surveys(ctx context.Context, only *regexp.Regexp) (rows []result, notes []string, err error) {
 	files, err := openFiles()
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, c := range contestants {
-		if !strings.Contains(c.name, only) {
+		if !only.MatchString(c.name) {
 			continue
 		}
 		more, note := b.survey(ctx, c, files)
