@@ -13,6 +13,7 @@ SDKS    := .venv-sdks
 ATROPOS := .venv-atropos
 TINKER  := .venv-tinker
 RAY     := .venv-ray
+SHOPS   := .venv-sessions
 OPENENV := .venv-openenv
 VF      := .venv-verifiers
 ORS     := .venv-ors
@@ -23,6 +24,7 @@ FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-python clients race fuzz conformance interop stories clean
+.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions race fuzz conformance interop stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -159,6 +161,14 @@ $(RAY)/.ready: trainer/ray/testdata/requirements.txt
 	$(RAY)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+peers-sessions: $(SHOPS)/.ready ## fetch OpenEnv, NeMo Gym and FastMCP, which sessions are measured beside
+
+# 1.1 GB, a minute. NeMo Gym wants a newer Python than its resources servers need.
+$(SHOPS)/.ready: cmd/bench-sessions/testdata/requirements.txt
+	python3 -m venv $(SHOPS)
+	$(SHOPS)/bin/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --requirement $<
+	@touch $@
+
 examples: python $(GUESTS) ## build the example arenas that need compiling: Go and AssemblyScript
 
 examples/runtimes/go/tools.wasm: examples/runtimes/go/main.go
@@ -205,5 +215,9 @@ interop: build peers-tinker peers-ray ## the tinker SDK, SkyRL tx and Ray agains
 bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
+bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEnv, NeMo Gym and FastMCP (10 minutes)
+	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
+
 clean: ## remove what the targets above made
 	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(CLIENT)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(SHOPS)
