@@ -23,8 +23,8 @@ FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-python clients race fuzz conformance interop stories clean
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions race fuzz conformance interop stories clean
+.PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -219,5 +219,4 @@ bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEn
 	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
 
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(CLIENT)
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(SHOPS)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*
