@@ -23,8 +23,8 @@ FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-python clients race fuzz conformance interop stories clean
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions race fuzz conformance interop stories clean
+.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-python clients peers-openenv peers-verifiers race fuzz conformance interop stories clean
+.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions peers-openenv peers-verifiers race fuzz conformance interop stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
