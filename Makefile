@@ -18,11 +18,13 @@ OPENENV := .venv-openenv
 VF      := .venv-verifiers
 ORS     := .venv-ors
 TRL     := .venv-trl
+CLIENT  := .venv-python
 FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions race fuzz conformance interop stories clean
+.PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,7 +63,7 @@ $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
 	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
 	@touch $@
 
-peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready $(SDKS)/.ready $(ATROPOS)/.ready $(RL)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
+peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready $(SDKS)/.ready $(ATROPOS)/.ready $(RL)/.ready $(CLIENT)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
 
 node_modules/.peers: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
@@ -77,6 +79,22 @@ $(LOADERS)/.ready: trainer/datasets/testdata/requirements.txt
 	python3 -m venv $(LOADERS)
 	$(LOADERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
+
+peers-python: $(CLIENT)/.ready ## fetch what the Python client is built and tested with
+
+# 400 MB, half a minute: Gymnasium, SkyRL-Gym, the mcp and fastmcp clients, mypy and ruff.
+$(CLIENT)/.ready: clients/python/tests/requirements.txt
+	python3 -m venv $(CLIENT)
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+clients: build peers-python ## build the Python client, install its wheel, check its types, test it
+	rm -rf dist/python
+	$(CLIENT)/bin/python -m build --no-isolation --outdir dist/python clients/python >/dev/null
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/python/*.whl
+	cd clients/python && ../../$(CLIENT)/bin/ruff check --no-cache && ../../$(CLIENT)/bin/ruff format --no-cache --check
+	cd clients/python && ../../$(CLIENT)/bin/mypy --cache-dir /dev/null
+	cd clients/python && ../../$(CLIENT)/bin/python -B -m pytest --quiet
 
 sdks: $(SDKS)/.ready ## fetch the SDKs of OpenAI and Anthropic that the recorder is tested with
 
@@ -121,7 +139,7 @@ $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	$(TINKER)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
+peers-ors: $(ORS)/.ready ## fetch the clients and a server of the Open Reward Standard
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -201,4 +219,4 @@ bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEn
 	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
 
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(SHOPS)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*

@@ -7,38 +7,56 @@ import (
 	"strings"
 )
 
-// withoutNulls leaves out arguments that are null where their schema does not allow it and they
-// may be left out: some clients send null for each argument that a model did not give. Others
-// are as they were sent.
-func withoutNulls(args, schema json.RawMessage) json.RawMessage {
-	var given map[string]json.RawMessage
+// meant are the arguments that a client means, by the schema of the tool: by their own names,
+// and without those that are null where the schema does not allow it and they may be left out,
+// as some clients send null for each argument that a model did not give. Otherwise they are
+// as they were sent.
+func meant(args, schema json.RawMessage) json.RawMessage {
+	var given, props map[string]json.RawMessage
 	var root map[string]any
 	if json.Unmarshal(args, &given) != nil || json.Unmarshal(schema, &root) != nil {
 		return args // no object: for the gateway to refuse
 	}
-	props, _ := root["properties"].(map[string]any)
+	top := map[string]json.RawMessage{}
+	_ = json.Unmarshal(schema, &top) // it is an object
+	_ = json.Unmarshal(top["properties"], &props)
+	changed := unalias(given, props)
 	required, _ := root["required"].([]any)
-	left := len(given)
+	rules, _ := root["properties"].(map[string]any)
 	for name, value := range given {
-		prop, known := props[name]
-		if known && isNull(value) && !slices.Contains(required, any(name)) && !allowsNull(root, prop, maxRefs) {
+		rule, known := rules[name]
+		if known && isNull(value) && !slices.Contains(required, any(name)) && !allowsNull(root, rule, maxRefs) {
 			delete(given, name)
+			changed = true
 		}
 	}
-	if len(given) == left {
+	if !changed {
 		return args
 	}
-	b, err := json.Marshal(given)
-	if err != nil {
-		return args
+	return marshal(given)
+}
+
+// unalias gives arguments that were sent by their aliases their names back.
+func unalias(given, props map[string]json.RawMessage) (changed bool) {
+	for name := range props {
+		shown := argument(props, name)
+		value, sent := given[shown]
+		if _, both := given[name]; shown == name || !sent || both {
+			continue
+		}
+		given[name] = value
+		delete(given, shown)
+		changed = true
 	}
-	return b
+	return changed
 }
 
 func isNull(value json.RawMessage) bool { return string(bytes.TrimSpace(value)) == "null" }
 
-// mayHaveNulls tells without parsing whether withoutNulls could change anything.
-func mayHaveNulls(args json.RawMessage) bool { return bytes.Contains(args, []byte("null")) }
+// mayBeMeant tells without a schema whether meant could change anything.
+func mayBeMeant(args json.RawMessage) bool {
+	return bytes.Contains(args, []byte("null")) || bytes.Contains(args, []byte(`_"`))
+}
 
 // maxRefs bounds how deep schemas are followed into each other, which may be in circles.
 const maxRefs = 32
@@ -81,8 +99,7 @@ func allOf(list any, may func(any) bool) bool {
 // resolve finds the place in a schema that a reference names; nil if it is none, which allows
 // everything: the loader of arenas refuses such.
 func resolve(root any, ref string) any {
-	path, _ := strings.CutPrefix(ref, "#")
-	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
+	for part := range strings.SplitSeq(strings.TrimPrefix(ref, "#"), "/") {
 		if part == "" {
 			continue
 		}

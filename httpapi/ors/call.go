@@ -113,24 +113,18 @@ func (s *Server) run(ctx context.Context, in session, c *toolCall, again bool) (
 }
 
 func (s *Server) step(ctx context.Context, in session, c *toolCall) (*reply, error) {
-	var schema json.RawMessage
-	if mayHaveNulls(c.Input) {
-		tool, err := s.inView(ctx, in, *c.Name)
-		if err != nil {
-			return nil, err
-		}
-		if tool != nil {
-			schema = tool.Input
-		}
+	call, err := s.meant(ctx, in, c)
+	if err != nil {
+		return nil, err
 	}
-	step, err := s.house.Call(ctx, in.episode, astra.Call{Tool: *c.Name, Args: withoutNulls(c.Input, schema), Key: "ors/" + c.TaskID})
+	step, err := s.house.Call(ctx, in.episode, call)
 	if err != nil {
 		return nil, err
 	}
 	if step.Result.Fault != astra.FaultAgent {
 		return said(step.Result.Text()), nil
 	}
-	tool, err := s.inView(ctx, in, *c.Name)
+	tool, err := s.inView(ctx, in, call.Tool)
 	if err != nil {
 		return nil, err
 	}
@@ -139,6 +133,25 @@ func (s *Server) step(ctx context.Context, in session, c *toolCall) (*reply, err
 		why = notFound
 	}
 	return wrong(why, step.Result.Text()), nil
+}
+
+// meant is the call that a client means: what it says by aliases and null is told by the tool,
+// which is looked up where there may be such.
+func (s *Server) meant(ctx context.Context, in session, c *toolCall) (astra.Call, error) {
+	call := astra.Call{Tool: *c.Name, Args: c.Input, Key: "ors/" + c.TaskID}
+	of, is := isAlias(call.Tool)
+	if !is && !mayBeMeant(c.Input) {
+		return call, nil
+	}
+	tool, err := s.inView(ctx, in, call.Tool)
+	if tool == nil && is && err == nil {
+		call.Tool = of
+		tool, err = s.inView(ctx, in, of)
+	}
+	if tool != nil {
+		call.Args = meant(c.Input, tool.Input)
+	}
+	return call, err
 }
 
 // inView is a tool of the arena that the agent may call, nil if it is none.
@@ -252,7 +265,7 @@ func (s *Server) ended(ctx context.Context, in session) (*reply, error) {
 	case end == nil:
 		return over(nil), nil
 	case end.As == astra.StatusInvalid:
-		return wrong("", fmt.Sprintf("the episode is invalid, by a fault of the %s and not the agent's: it has no score, so do not train on it", end.Fault)), nil
+		return nil, harness.Refuse(http.StatusGone, "the episode is invalid by a fault of the %s, which is not the agent's doing: it has no score, so do not train on it", end.Fault)
 	case end.As == astra.StatusAborted, end.As == astra.StatusExpired:
 		return nil, errDeleted
 	}

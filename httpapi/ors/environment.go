@@ -51,10 +51,13 @@ var (
 // specsOf are the tools with which a task is played.
 func specsOf(e *gateway.Entry) []toolSpec {
 	var specs []toolSpec
-	for _, t := range e.Tools {
-		specs = append(specs, toolSpec{t.Name, t.Description, t.Input})
+	taken := func(name string) bool {
+		return slices.ContainsFunc(e.Tools, func(t astra.PublicTool) bool { return t.Name == name })
 	}
-	if e.Turns > 1 {
+	for _, t := range e.Tools {
+		specs = append(specs, toolSpec{alias(t.Name, taken), t.Description, aliased(t.Input)})
+	}
+	if e.Own > 1 {
 		specs = append(specs, turnSpec)
 	}
 	return append(specs, submitSpec)
@@ -102,12 +105,17 @@ const maxArenas = 256
 
 // environments are those of the newest version of an arena.
 func (s *Server) environments(ctx context.Context, arena string) ([]*environment, error) {
+	served := s.house.Served()
 	a, entries, err := s.house.Tasks(ctx, arena)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if served != s.served {
+		clear(s.envs)
+		s.served = served
+	}
 	if envs, known := s.envs[a.Digest]; known {
 		return envs, nil
 	}

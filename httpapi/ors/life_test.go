@@ -104,8 +104,8 @@ func TestInvalidIsNoReward(t *testing.T) {
 	g := newHouse(t, houseOptions{arenas: []string{terms}}).client().begin(`{"env_name":"terms.1","split":"train","index":1}`)
 	for _, tool := range []string{"episode_submit", "sign", "episode_submit"} {
 		r := g.call(tool, `{}`)
-		if r.OK || !strings.Contains(r.Error, "verifier") || strings.Contains(r.raw, "reward") {
-			t.Errorf("%s: %s", tool, r.raw)
+		if !strings.Contains(r.fatal, "verifier") || r.raw != "" {
+			t.Errorf("%s: %+v", tool, r)
 		}
 	}
 }

@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/astra-arenas/astra"
 )
 
 const (
@@ -79,10 +78,10 @@ func TestEnvironmentIsASetOfTools(t *testing.T) {
 		}
 		return lines(tools)
 	}
-	if got := has("terms.1"); got != "episode_submit find sign text" {
+	if got := has("terms.1"); got != "episode_submit find import_ sign text" {
 		t.Errorf("terms.1 has %s", got)
 	}
-	if got := has("terms.2"); got != "episode_submit episode_turn find sign text" {
+	if got := has("terms.2"); got != "episode_submit episode_turn find import_ sign text" {
 		t.Errorf("terms.2 has %s", got)
 	}
 	for _, env := range []string{"terms.1", "terms.2"} {
@@ -224,6 +223,33 @@ func TestNullIsAbsent(t *testing.T) {
 	}
 }
 
+// What is a keyword of Python is shown with a "_" behind it, and called by either name.
+func TestKeywords(t *testing.T) {
+	g := newHouse(t, houseOptions{arenas: []string{terms}}).client().begin(clause)
+	if got := g.expect("GET", "/task_tools", "", g.header()); !strings.Contains(got, `"properties":{"class_":{"type":"integer"},"class__":{"type":"integer"},"from_":{"type":"string"},"rest":{}},"required":["from_"]`) {
+		t.Errorf("tools: %s", got)
+	}
+	for input, want := range map[string]string{
+		`{"from_":"a","class__":1,"class_":2}`: `{"from":"a","class":1,"class_":2}`,
+		`{"from_":"a","class__":null}`:         `{"from":"a"}`,
+		`{"from":"a"}`:                         `{"from":"a"}`,
+	} {
+		for _, tool := range []string{"import_", "import"} {
+			if r := g.call(tool, input); !same(t, r.text(), want) {
+				t.Errorf("%s %s: %s, want %s", tool, input, r.raw, want)
+			}
+		}
+	}
+	if r := g.call("import_", `{"from":"a","from_":"b"}`); r.OK || r.Reason != "input_validation" {
+		t.Errorf("by both names: %s", r.raw)
+	}
+}
+
+func same(t *testing.T, a, b string) bool {
+	t.Helper()
+	return reflect.DeepEqual(decoded[any](t, a), decoded[any](t, b))
+}
+
 func TestCallsThatCannotBe(t *testing.T) {
 	g := newHouse(t, houseOptions{arenas: []string{terms}}).client().begin(clause)
 	if r := g.call("ghost", `{}`); r.OK || r.Reason != "not_found" || !strings.Contains(r.Error, "ghost") {
@@ -302,5 +328,3 @@ func rewardOf(r reply) string {
 	b, _ := json.Marshal(r.Output.Reward)
 	return string(b)
 }
-
-var _ = astra.Train

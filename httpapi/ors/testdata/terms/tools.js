@@ -10,6 +10,11 @@ export function text({ times }) {
   return "clause\u00a0 \u3000 條款\u2028 é 𝄞   \t\n".repeat(times);
 }
 
+function importFrom(args) {
+  return args;
+}
+export { importFrom as import };
+
 export function sign() {
   return { signed: ++signed };
 }
