@@ -48,7 +48,7 @@ const patience = 10 * time.Second
 const enough = 0.95
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	b := bench{levels: []int{256, 512, 1024, 2048, 4096, 8192, 16384}, level: level{calls: 5, patience: patience, limit: 30 * time.Second}, progress: stderr}
+	b := bench{levels: []int{256, 512, 1024, 2048, 4096, 8192, 16384}, level: level{calls: 3, patience: patience, limit: 30 * time.Second}, progress: stderr}
 	flags := flag.NewFlagSet("bench-sessions", flag.ContinueOnError)
 	quick := flags.Bool("quick", false, "few sessions: a look, not a measurement")
 	only := flags.String("only", "", "only servers whose name matches this `REGEXP`")
