@@ -13,13 +13,18 @@ SDKS    := .venv-sdks
 ATROPOS := .venv-atropos
 TINKER  := .venv-tinker
 RAY     := .venv-ray
+SHOPS   := .venv-sessions
+OPENENV := .venv-openenv
+VF      := .venv-verifiers
 ORS     := .venv-ors
 TRL     := .venv-trl
+CLIENT  := .venv-python
 FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl race fuzz conformance interop stories clean
+.PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,7 +63,7 @@ $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
 	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
 	@touch $@
 
-peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready $(SDKS)/.ready $(ATROPOS)/.ready $(RL)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
+peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready $(SDKS)/.ready $(ATROPOS)/.ready $(RL)/.ready $(CLIENT)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
 
 node_modules/.peers: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
@@ -74,6 +79,22 @@ $(LOADERS)/.ready: trainer/datasets/testdata/requirements.txt
 	python3 -m venv $(LOADERS)
 	$(LOADERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
+
+peers-python: $(CLIENT)/.ready ## fetch what the Python client is built and tested with
+
+# 400 MB, half a minute: Gymnasium, SkyRL-Gym, the mcp and fastmcp clients, mypy and ruff.
+$(CLIENT)/.ready: clients/python/tests/requirements.txt
+	python3 -m venv $(CLIENT)
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+clients: build peers-python ## build the Python client, install its wheel, check its types, test it
+	rm -rf dist/python
+	$(CLIENT)/bin/python -m build --no-isolation --outdir dist/python clients/python >/dev/null
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/python/*.whl
+	cd clients/python && ../../$(CLIENT)/bin/ruff check --no-cache && ../../$(CLIENT)/bin/ruff format --no-cache --check
+	cd clients/python && ../../$(CLIENT)/bin/mypy --cache-dir /dev/null
+	cd clients/python && ../../$(CLIENT)/bin/python -B -m pytest --quiet
 
 sdks: $(SDKS)/.ready ## fetch the SDKs of OpenAI and Anthropic that the recorder is tested with
 
@@ -98,6 +119,19 @@ $(RL)/.ready: trainer/exports/testdata/requirements.txt
 
 peers-tinker: $(TINKER)/.ready ## fetch the tinker SDK and SkyRL tx, a server of the same API
 peers-ray: $(RAY)/.ready ## fetch Ray
+peers-openenv: $(OPENENV)/.ready ## fetch openenv-core, whose clients play over our OpenEnv face
+peers-verifiers: $(VF)/.ready ## fetch verifiers and the newest openenv, whose clients do so too
+
+$(OPENENV)/.ready: httpapi/openenv/testdata/requirements.txt
+	python3 -m venv $(OPENENV)
+	$(OPENENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+# 500 MB.
+$(VF)/.ready: httpapi/openenv/testdata/requirements-verifiers.txt
+	python3 -m venv $(VF)
+	$(VF)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
 
 # 1 GB, without torch and CUDA, which both would bring.
 $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
@@ -125,6 +159,14 @@ $(TRL)/.ready: httpapi/ors/testdata/trl/requirements.txt httpapi/ors/testdata/tr
 $(RAY)/.ready: trainer/ray/testdata/requirements.txt
 	python3 -m venv $(RAY)
 	$(RAY)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+peers-sessions: $(SHOPS)/.ready ## fetch OpenEnv, NeMo Gym and FastMCP, which sessions are measured beside
+
+# 1.1 GB, a minute. NeMo Gym wants a newer Python than its resources servers need.
+$(SHOPS)/.ready: cmd/bench-sessions/testdata/requirements.txt
+	python3 -m venv $(SHOPS)
+	$(SHOPS)/bin/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --requirement $<
 	@touch $@
 
 examples: python $(GUESTS) ## build the example arenas that need compiling: Go and AssemblyScript
@@ -173,5 +215,8 @@ interop: build peers-tinker peers-ray ## the tinker SDK, SkyRL tx and Ray agains
 bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
+bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEnv, NeMo Gym and FastMCP (10 minutes)
+	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
+
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*

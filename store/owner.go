@@ -19,10 +19,11 @@ var ErrOwned = errors.New("another process owns the store")
 // An Owner tells other processes of the same user how to reach the one that owns a store.
 type Owner struct {
 	PID     int    `json:"pid"`
-	Control string `json:"control"` // URL of the control side
-	Agents  string `json:"agents"`  // URL of the agents' door
-	Token   string `json:"token"`   // bearer token of the control side
-	Version string `json:"version"` // of astra
+	Control string `json:"control"`         // URL of the control side
+	Agents  string `json:"agents"`          // URL of the agents' door
+	Faces   string `json:"faces,omitempty"` // URL of the harnesses' listener, if there is one
+	Token   string `json:"token"`           // bearer token of the control side
+	Version string `json:"version"`         // of astra
 }
 
 // An OwnedError is ErrOwned with the owner's record, if it left one.

@@ -79,7 +79,7 @@ func (a *app) furnish(ctx context.Context, h *house, st *store.Store, dir string
 	if err := a.open(ctx, h, gw, dir, at); err != nil {
 		return err
 	}
-	return st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Token: h.token, Version: version()})
+	return st.Announce(store.Owner{PID: os.Getpid(), Control: h.Control, Agents: h.Agents, Faces: h.Faces, Token: h.token, Version: version()})
 }
 
 func addAll(ctx context.Context, gw *gateway.Gateway, arenas []*astra.Arena) error {

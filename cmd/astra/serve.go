@@ -111,7 +111,11 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 		return err
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)})
+		said := map[string]any{"pid": os.Getpid(), "dir": a.config.Dir, "agents": l.house.Agents, "control": l.house.Control, "arenas": len(list)}
+		if l.house.Faces != "" {
+			said["faces"] = l.house.Faces
+		}
+		return a.printJSON(said)
 	}
 	if len(list) == 0 {
 		a.note("%s", a.noArenas())

@@ -170,7 +170,7 @@ func TestCapacity(t *testing.T) {
 	one.ask(`{"type":"state"}`)
 	two.ask(`{"type":"state"}`)
 	three := p.dial("shop/ws")
-	if got := three.read(); got != `{"type":"error","data":{"message":"Server at capacity: 2/2 sessions active","code":"CAPACITY_REACHED","active_sessions":2,"max_sessions":2}}` || three.read() != "" {
+	if got := three.ask(`{"type":"reset"}`); got != `{"type":"error","data":{"message":"Server at capacity: 2/2 sessions active","code":"CAPACITY_REACHED","active_sessions":2,"max_sessions":2}}` || three.read() != "" {
 		t.Errorf("a third session: %s", got)
 	}
 	p.expect(200, `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"Server at capacity: 2/2 sessions active","data":{"active_sessions":2,"max_sessions":2}}}`,
@@ -209,7 +209,7 @@ func TestClose(t *testing.T) {
 	if got := l.read(); !strings.Contains(got, `"message":"this server is closing","code":"SESSION_ERROR"`) {
 		t.Errorf("closing: %s", got)
 	}
-	if got := p.dial("shop/ws").read(); !strings.Contains(got, "this server is closing") {
+	if got := p.dial("shop/ws").ask(`{"type":"reset"}`); !strings.Contains(got, "this server is closing") {
 		t.Errorf("closed: %s", got)
 	}
 }

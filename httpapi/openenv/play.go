@@ -80,7 +80,7 @@ func (s *session) tools(ctx context.Context) ([]tool, error) {
 	if err != nil {
 		return nil, err
 	}
-	return withOurs(list, s.play.entry.Turns > 1), nil
+	return withOurs(list, s.play.entry.Own > 1), nil
 }
 
 // step does what an action says.
@@ -96,7 +96,7 @@ func (s *session) step(ctx context.Context, a action) (*result, error) {
 	switch {
 	case a.tool == submitTool:
 		return s.submit(ctx, p, a.args)
-	case a.tool == turnTool && p.entry.Turns > 1:
+	case a.tool == turnTool && p.entry.Own > 1:
 		return s.turn(ctx, p, a.args)
 	}
 	step, err := s.server.house.Call(ctx, p.episode, astra.Call{Tool: a.tool, Args: a.args})

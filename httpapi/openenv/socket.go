@@ -37,12 +37,26 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, speak talk,
 	ctx := context.WithoutCancel(r.Context()) // of a connection that is not net/http's any more
 	in, leave, err := s.join(ctx, r)
 	if err != nil {
-		_ = send(ctx, conn, complain(ctx, err)) // it is closed either way
-		_ = conn.Close(websocket.StatusTryAgainLater, "")
+		turnAway(ctx, conn, complain(ctx, err))
 		return
 	}
 	defer leave()
 	converse(ctx, conn, in, speak, complain)
+}
+
+// refusedFor is how long a client that is turned away may take to send its first message.
+const refusedFor = 5 * time.Second
+
+// turnAway says why there is no session, and closes. openenv-core's client, which speaks
+// first, reads no answer once a connection is closed; so its first message is waited for.
+func turnAway(ctx context.Context, conn *websocket.Conn, why any) {
+	if send(ctx, conn, why) != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, refusedFor)
+	defer cancel()
+	_, _, _ = conn.Read(ctx) // whatever comes, or nothing
+	_ = conn.Close(websocket.StatusTryAgainLater, "")
 }
 
 // join finds the session that a WebSocket plays in.
@@ -54,7 +68,7 @@ func (s *Server) join(ctx context.Context, r *http.Request) (in *session, leave 
 		}
 		return in, func() { in.end("the connection was closed") }, in.attach()
 	}
-	if in, err = s.table.find(id); err != nil {
+	if in, err = s.table.find(r.PathValue("arena"), id); err != nil {
 		return nil, nil, err
 	}
 	return in, in.detach, in.attach()

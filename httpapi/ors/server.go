@@ -38,8 +38,9 @@ type Server struct {
 	log      *slog.Logger
 	calls    singleflight.Group // by session and task_id: who sends a call again joins the one that runs
 
-	mu   sync.Mutex
-	envs map[astra.Digest][]*environment
+	mu     sync.Mutex
+	envs   map[astra.Digest][]*environment
+	served int // of the house, when envs were made
 }
 
 // New returns a server of the house's arenas.

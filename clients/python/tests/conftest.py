@@ -9,16 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from gold import ARENAS, BANK, PARCELS, ROOT
 
 import astra_arenas
 from astra_arenas import Arena, Control
-
-ROOT = Path(__file__).resolve().parents[3]
-ARENAS = [ROOT / "examples/arenas/inventory", ROOT / "examples/arenas/travel", ROOT / "examples/arenas/files"]
-PARCELS = (
-    Path(__file__).resolve().parent / "arenas/parcels"
-)  # what is hard to say in Python, and turns that add no tools
-BANK = ROOT / "gateway/testdata/bank"  # tasks that go wrong, and one with a simulated user
 
 
 class Server:

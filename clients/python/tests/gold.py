@@ -8,6 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[3]
+ARENAS = [ROOT / "examples/arenas/inventory", ROOT / "examples/arenas/travel", ROOT / "examples/arenas/files"]
+PARCELS = (
+    Path(__file__).resolve().parent / "arenas/parcels"
+)  # what is hard to say in Python, and turns that add no tools
+BANK = ROOT / "gateway/testdata/bank"  # tasks that go wrong, and one with a simulated user
+
 REFERENCE = re.compile(r"\$([1-9]\d*)\.value((?:\.[^.]+)*)")
 
 

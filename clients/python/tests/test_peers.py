@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-from conftest import ARENAS
-from gold import Gold
+from gold import ARENAS, Gold
 
 from astra_arenas import Arena, Episode
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import ARENAS, PARCELS
-from gold import Gold
+from gold import ARENAS, PARCELS, Gold
 
 from astra_arenas import Arena, Refused, Tool
 from astra_arenas.signatures import parameters
@@ -97,6 +96,11 @@ def test_what_trl_cannot_play_is_left_out_and_told(bank: Arena) -> None:
     assert "asks for tools once" in made.skipped["bank/pay"]
     assert "simulated user" in made.skipped["bank/talk"]
     assert not {"pay", "talk"} & {row["task"] for row in made.rows}
+
+
+def test_arenas_are_given_once(inventory: Arena) -> None:
+    with pytest.raises(Refused, match="given twice"):
+        Environments([inventory, inventory])
 
 
 def tool(properties: dict[str, Any], name: str = "t") -> Tool:

@@ -61,7 +61,10 @@ class Environments:
         self.rows: list[dict[str, Any]] = []
         self.factories: dict[str, type[ToolEnvironment]] = {}
         self.skipped: dict[str, str] = {}
-        for arena in arenas:
+        given = list(arenas)
+        if len({arena.name for arena in given}) < len(given):
+            raise Refused("an arena is given twice; environments are named by arenas")
+        for arena in given:
             self._add(arena, split, prompt)
         if not self.rows:
             raise Refused(f"no task of the split {split} can be served to TRL: {self.skipped or 'there is none'}")
