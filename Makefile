@@ -24,9 +24,7 @@ FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
-.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-sessions
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-python clients peers-openenv peers-verifiers race fuzz conformance interop stories clean
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-sessions bench-sessions peers-openenv peers-verifiers race fuzz conformance interop stories clean
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
