@@ -13,6 +13,7 @@ SDKS    := .venv-sdks
 ATROPOS := .venv-atropos
 TINKER  := .venv-tinker
 RAY     := .venv-ray
+SHOPS   := .venv-sessions
 OPENENV := .venv-openenv
 VF      := .venv-verifiers
 ORS     := .venv-ors
@@ -22,7 +23,8 @@ FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-ors peers-trl peers-python clients race fuzz conformance interop stories clean
+.PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -137,7 +139,7 @@ $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	$(TINKER)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
-peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
+peers-ors: $(ORS)/.ready ## fetch the clients and a server of the Open Reward Standard
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -157,6 +159,14 @@ $(TRL)/.ready: httpapi/ors/testdata/trl/requirements.txt httpapi/ors/testdata/tr
 $(RAY)/.ready: trainer/ray/testdata/requirements.txt
 	python3 -m venv $(RAY)
 	$(RAY)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+peers-sessions: $(SHOPS)/.ready ## fetch OpenEnv, NeMo Gym and FastMCP, which sessions are measured beside
+
+# 1.1 GB, a minute. NeMo Gym wants a newer Python than its resources servers need.
+$(SHOPS)/.ready: cmd/bench-sessions/testdata/requirements.txt
+	python3 -m venv $(SHOPS)
+	$(SHOPS)/bin/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --requirement $<
 	@touch $@
 
 examples: python $(GUESTS) ## build the example arenas that need compiling: Go and AssemblyScript
@@ -205,5 +215,8 @@ interop: build peers-tinker peers-ray ## the tinker SDK, SkyRL tx and Ray agains
 bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
+bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEnv, NeMo Gym and FastMCP (10 minutes)
+	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
+
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(CLIENT)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*

@@ -101,13 +101,6 @@ func (s *Server) Handler() http.Handler {
 	return s.house.Guard(mux, s.fail)
 }
 
-// Meant reports whether a request is one of this protocol where its path does not tell: all but
-// those of people, who may ask below /ors as well, name a session or a deployment in a header
-// that no other protocol knows.
-func Meant(r *http.Request) bool {
-	return r.Header.Get("X-Session-ID") != "" || r.Header.Get("X-Deployment") != ""
-}
-
 func (s *Server) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := serve(w, r); err != nil {
