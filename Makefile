@@ -216,6 +216,7 @@ bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
 bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEnv, NeMo Gym and FastMCP (10 minutes)
+	@mkdir -p dist
 	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
 
 clean: ## remove what the targets above made

@@ -129,6 +129,9 @@ func (b *bench) surveys(ctx context.Context, only *regexp.Regexp) (rows []result
 	return rows, notes, nil
 }
 
+// wantedFiles is as many as the largest level needs, with room to spare.
+const wantedFiles = 65_536
+
 // spare is how many files a process has open besides its sessions' sockets, generously.
 const spare = 600
 

@@ -32,8 +32,6 @@ const (
 	ending     phase = "close"
 )
 
-var phases = []phase{connecting, resetting, calling, ending}
-
 // group is how many sessions have the same world, as the rollouts of one task do that a trainer
 // compares.
 const group = 8

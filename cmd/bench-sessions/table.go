@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
-
-	"os"
 
 	"github.com/astra-arenas/astra/trainer/curves"
 )
