@@ -16,6 +16,9 @@ RAY     := .venv-ray
 SHOPS   := .venv-sessions
 OPENENV := .venv-openenv
 VF      := .venv-verifiers
+NEMO    := .venv-nemo-gym
+# NeMo Gym's packages have no wheels for older ones.
+PY313   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3) $(shell command -v python3.13))
 ORS     := .venv-ors
 TRL     := .venv-trl
 CLIENT  := .venv-python
@@ -25,6 +28,7 @@ SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
 .PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
+.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-nemo-gym peers-ors peers-trl race fuzz conformance interop stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -140,6 +144,16 @@ $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	@touch $@
 
 peers-ors: $(ORS)/.ready ## fetch the clients and a server of the Open Reward Standard
+peers-nemo-gym: $(NEMO)/.ready ## fetch NeMo Gym, whose agents play over our face; needs Python 3.13
+
+# 830 MB, a minute.
+$(NEMO)/.ready: httpapi/nemogym/testdata/requirements.txt
+	@test -n "$(PY313)" || { echo "NeMo Gym needs Python 3.13, as python3.13 or under ~/.pyenv/versions"; exit 1; }
+	$(PY313) -m venv $(NEMO)
+	$(NEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python --requirement $<
+	@touch $@
+
+peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -221,3 +235,4 @@ bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEn
 
 clean: ## remove what the targets above made
 	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(NEMO)
