@@ -13,6 +13,7 @@ SDKS    := .venv-sdks
 ATROPOS := .venv-atropos
 TINKER  := .venv-tinker
 RAY     := .venv-ray
+SHOPS   := .venv-sessions
 OPENENV := .venv-openenv
 VF      := .venv-verifiers
 NEMO    := .venv-nemo-gym
@@ -20,11 +21,13 @@ NEMO    := .venv-nemo-gym
 PY313   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3) $(shell command -v python3.13))
 ORS     := .venv-ors
 TRL     := .venv-trl
+CLIENT  := .venv-python
 FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-nemo-gym peers-ors peers-trl race fuzz conformance interop stories clean
+.PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,7 +66,7 @@ $(ENGINE): package-lock.json sandbox/engine/quickjs.wasm.sha256
 	cd sandbox/engine && sha256sum --check --quiet quickjs.wasm.sha256
 	@touch $@
 
-peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready $(SDKS)/.ready $(ATROPOS)/.ready $(RL)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
+peers: engine python node_modules/.peers $(VENV)/.ready $(LOADERS)/.ready $(SDKS)/.ready $(ATROPOS)/.ready $(RL)/.ready $(CLIENT)/.ready ## fetch the MCP clients, suites and dataset loaders that tests talk to
 
 node_modules/.peers: package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
@@ -79,6 +82,22 @@ $(LOADERS)/.ready: trainer/datasets/testdata/requirements.txt
 	python3 -m venv $(LOADERS)
 	$(LOADERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
+
+peers-python: $(CLIENT)/.ready ## fetch what the Python client is built and tested with
+
+# 400 MB, half a minute: Gymnasium, SkyRL-Gym, the mcp and fastmcp clients, mypy and ruff.
+$(CLIENT)/.ready: clients/python/tests/requirements.txt
+	python3 -m venv $(CLIENT)
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	@touch $@
+
+clients: build peers-python ## build the Python client, install its wheel, check its types, test it
+	rm -rf dist/python
+	$(CLIENT)/bin/python -m build --no-isolation --outdir dist/python clients/python >/dev/null
+	$(CLIENT)/bin/pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/python/*.whl
+	cd clients/python && ../../$(CLIENT)/bin/ruff check --no-cache && ../../$(CLIENT)/bin/ruff format --no-cache --check
+	cd clients/python && ../../$(CLIENT)/bin/mypy --cache-dir /dev/null
+	cd clients/python && ../../$(CLIENT)/bin/python -B -m pytest --quiet
 
 sdks: $(SDKS)/.ready ## fetch the SDKs of OpenAI and Anthropic that the recorder is tested with
 
@@ -123,6 +142,7 @@ $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	$(TINKER)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	@touch $@
 
+peers-ors: $(ORS)/.ready ## fetch the clients and a server of the Open Reward Standard
 peers-nemo-gym: $(NEMO)/.ready ## fetch NeMo Gym, whose agents play over our face; needs Python 3.13
 
 # 830 MB, a minute.
@@ -132,7 +152,6 @@ $(NEMO)/.ready: httpapi/nemogym/testdata/requirements.txt
 	$(NEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python --requirement $<
 	@touch $@
 
-peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -152,6 +171,14 @@ $(TRL)/.ready: httpapi/ors/testdata/trl/requirements.txt httpapi/ors/testdata/tr
 $(RAY)/.ready: trainer/ray/testdata/requirements.txt
 	python3 -m venv $(RAY)
 	$(RAY)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+peers-sessions: $(SHOPS)/.ready ## fetch OpenEnv, NeMo Gym and FastMCP, which sessions are measured beside
+
+# 1.1 GB, a minute. NeMo Gym wants a newer Python than its resources servers need.
+$(SHOPS)/.ready: cmd/bench-sessions/testdata/requirements.txt
+	python3 -m venv $(SHOPS)
+	$(SHOPS)/bin/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --requirement $<
 	@touch $@
 
 examples: python $(GUESTS) ## build the example arenas that need compiling: Go and AssemblyScript
@@ -190,15 +217,21 @@ fuzz: engine ## every fuzz target for FUZZFOR
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do echo $$pkg $$f; done; \
 	done | xargs -P 2 -L 1 bash -c "$$FUZZ" fuzz
 
-# What takes minutes, or gigabytes: real peers of the trainer bridge, and whether a policy
-# learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried twice.
+# What takes minutes, or gigabytes: real peers of the trainer bridge and of the faces, and whether
+# a policy learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried
+# twice. Without a Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
 PEERS = $(GO) test -count=1 -timeout 15m -v -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo' ./trainer/tinker ./trainer/tiny ./trainer/ray
-interop: build peers-tinker peers-ray ## the tinker SDK, SkyRL tx and Ray against what we speak with them; a policy learns, over five seeds
+interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
 	$(PEERS) || { echo "once more:"; $(PEERS); }
+	$(GO) test -count=1 -timeout 20m -v -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL' ./httpapi/nemogym ./httpapi/ors ./httpapi/openenv
 	ASTRA_LEARN=1 $(GO) test -count=1 -timeout 30m -v -run '^TestLearns$$|^TestStories$$/^train$$' ./cmd/astra
 
 bench: build python ## measure the budgets of DESIGN.md
 	$(GO) run ./cmd/bench
 
+bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEnv, NeMo Gym and FastMCP (10 minutes)
+	@mkdir -p dist
+	$(GO) run ./cmd/bench-sessions -svg dist/sessions.svg
+
 clean: ## remove what the targets above made
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(NEMO)
+	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*

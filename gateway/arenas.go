@@ -297,6 +297,14 @@ func (g *Gateway) described(ctx context.Context, a *astra.Arena, check func(Prog
 	return described, nil
 }
 
+// Served changes when another arena, or version, is served: what was made of a catalog may
+// then be made again, as distractors are other arenas' tools.
+func (g *Gateway) Served() int {
+	g.arenas.mu.RLock()
+	defer g.arenas.mu.RUnlock()
+	return g.arenas.added
+}
+
 // Arenas lists the newest version of each arena, by name.
 func (g *Gateway) Arenas() []*astra.Arena {
 	var all []*astra.Arena

@@ -3,9 +3,13 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/astra-arenas/astra/gateway"
 )
@@ -317,5 +321,49 @@ func TestKeptWorlds(t *testing.T) {
 				t.Errorf("%d memories were not released", p.image.out)
 			}
 		})
+	}
+}
+
+// counted is a guest whose setup waits until a world was asked for so often.
+type counted struct {
+	guest
+	worlds *worlds
+	asked  int64
+	setups atomic.Int64
+}
+
+func (c *counted) setup(x *executor, scenario []byte) error {
+	c.setups.Add(1)
+	for {
+		c.worlds.mu.Lock()
+		asked := c.worlds.kept[0].asked.Load()
+		c.worlds.mu.Unlock()
+		if asked == c.asked {
+			return c.guest.setup(x, scenario)
+		}
+		runtime.Gosched()
+	}
+}
+
+// The episodes of a group are opened together, before any has left its world to the others.
+func TestOneSetupForAGroup(t *testing.T) {
+	p := load(t, newTestRuntime(t, Options{}), testArena(t, shop, shopTools...))
+	c := &counted{guest: p.guest, worlds: &p.worlds, asked: 8}
+	p.guest = c
+	var group errgroup.Group
+	for range c.asked {
+		group.Go(func() error {
+			i, err := p.Start(t.Context(), gateway.World{Seed: 5, Now: testNow})
+			if err != nil {
+				return err
+			}
+			return i.Close()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := c.setups.Load(); n != 1 {
+		t.Errorf("setup ran %d times for %d equal worlds at once, want 1", n, c.asked)
 	}
 }

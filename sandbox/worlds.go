@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/astra-arenas/astra/gateway"
 )
@@ -21,11 +22,13 @@ type worldKey struct {
 
 // A keptWorld is a memory after setup. Only clones of it are ever called.
 type keptWorld struct {
-	key  worldKey
-	from memories
+	key   worldKey
+	from  memories
+	turn  chan struct{} // held while its setup runs
+	asked atomic.Int64  // how often
 
 	mu   sync.RWMutex // held for reading while it is cloned
-	mem  *memory      // nil until its key was asked for twice
+	mem  *memory      // nil until its key was asked for twice, and setup ran
 	gone bool
 }
 
@@ -38,34 +41,35 @@ type worlds struct {
 	closed bool
 }
 
-// find returns the entry of a key, and whether the key was asked for before.
-func (ws *worlds) find(key worldKey) (w *keptWorld, again bool) {
-	w, again, evicted := ws.lookUp(key)
+// find returns the entry of a key.
+func (ws *worlds) find(key worldKey) *keptWorld {
+	w, evicted := ws.lookUp(key)
 	if evicted != nil {
 		evicted.release()
 	}
-	return w, again
+	w.asked.Add(1)
+	return w
 }
 
-func (ws *worlds) lookUp(key worldKey) (w *keptWorld, again bool, evicted *keptWorld) {
+func (ws *worlds) lookUp(key worldKey) (w, evicted *keptWorld) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if i := slices.IndexFunc(ws.kept, func(w *keptWorld) bool { return w.key == key }); i >= 0 {
 		w = ws.kept[i]
 		copy(ws.kept[1:i+1], ws.kept[:i])
 		ws.kept[0] = w
-		return w, true, nil
+		return w, nil
 	}
-	w = &keptWorld{key: key, from: ws.from, gone: ws.closed}
+	w = &keptWorld{key: key, from: ws.from, turn: make(chan struct{}, 1), gone: ws.closed}
 	if ws.closed {
-		return w, false, nil
+		return w, nil
 	}
 	if n := len(ws.kept); n == keptWorlds {
 		evicted = ws.kept[n-1]
 		ws.kept = ws.kept[:n-1]
 	}
 	ws.kept = slices.Insert(ws.kept, 0, w)
-	return w, false, evicted
+	return w, evicted
 }
 
 func (ws *worlds) close() {
@@ -108,12 +112,31 @@ func (w *keptWorld) keep(m *memory) {
 }
 
 // afterSetup returns a memory as setup leaves it: a copy of the one that an equal world
-// left, or the image after setup ran in it.
+// left, or the image after setup ran in it. A group's episodes are opened together, so they take
+// turns: the first to be done leaves its world to those that wait.
 func (p *program) afterSetup(ctx context.Context, w gateway.World) (*memory, error) {
-	kept, again := p.worlds.find(worldKey{w.Seed, milliseconds(w.Now), string(w.Scenario)})
+	kept := p.worlds.find(worldKey{w.Seed, milliseconds(w.Now), string(w.Scenario)})
 	if m, err := kept.clone(); m != nil || err != nil {
 		return m, err
 	}
+	select {
+	case kept.turn <- struct{}{}:
+		defer func() { <-kept.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if m, err := kept.clone(); m != nil || err != nil {
+		return m, err
+	}
+	m, err := p.setUp(ctx, w)
+	if err == nil && kept.asked.Load() > 1 {
+		kept.keep(m)
+	}
+	return m, err
+}
+
+// setUp runs setup in the image.
+func (p *program) setUp(ctx context.Context, w gateway.World) (*memory, error) {
 	m, err := p.beforeSetup(w)
 	if err != nil {
 		return nil, err
@@ -121,9 +144,6 @@ func (p *program) afterSetup(ctx context.Context, w gateway.World) (*memory, err
 	if err := p.runSetup(ctx, m, w.Scenario); err != nil {
 		p.release(m)
 		return nil, err
-	}
-	if again {
-		kept.keep(m)
 	}
 	return m, nil
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -255,5 +257,37 @@ func TestGate(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
+	}
+}
+
+// What a task's view begins with depends on which other arenas are served.
+func TestTasksAfterAnArenaCame(t *testing.T) {
+	h, gw := open(t, t.TempDir(), nil, nil)
+	add := func(name, tool, task string) {
+		dir := t.TempDir()
+		for file, text := range map[string]string{
+			"arena.yaml":  "name: " + name + "\nversion: 1.0.0\ntitle: T\ndescription: D.\ndomain: " + name + "\nlicense: Apache-2.0\nruntime: javascript\nentry: tools.js\ntools:\n  - {name: " + tool + ", title: T, description: D., input: {type: object}}\n",
+			"tools.js":    "export function " + tool + "() { return 1; }\n",
+			"tasks.jsonl": task + "\n",
+		} {
+			must(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
+		}
+		b, err := astra.ReadBundle(dir)
+		must(t, err)
+		_, err = gw.AddArena(t.Context(), b)
+		must(t, err)
+	}
+	tools := func() int {
+		_, list, err := h.Tasks(t.Context(), "one")
+		must(t, err)
+		return len(list[0].Tools)
+	}
+	add("one", "look", `{"id":"t","turns":[{"prompt":"P"}],"distractors":["two/find"],"answer":{"expected":"x"}}`)
+	if n := tools(); n != 1 {
+		t.Errorf("%d tools before the distractor's arena came, want 1", n)
+	}
+	add("two", "find", `{"id":"t","turns":[{"prompt":"P"}],"answer":{"expected":"x"}}`)
+	if n := tools(); n != 2 {
+		t.Errorf("%d tools with the distractor, want 2", n)
 	}
 }

@@ -21,6 +21,7 @@ type Episodes interface {
 	PublicArena(ctx context.Context, ref string) (astra.PublicArena, error)
 	Catalog(ctx context.Context, ref string) ([]gateway.Entry, error)
 	Capacity() gateway.Capacity
+	Served() int
 
 	Open(ctx context.Context, req gateway.OpenRequest) (*gateway.Opening, error)
 	Resolve(ctx context.Context, key astra.Key) (astra.EpisodeID, error)
@@ -50,6 +51,7 @@ type House struct {
 	mu       sync.Mutex
 	faces    []*Sessions
 	catalogs map[astra.Digest][]gateway.Entry
+	served   int // of Episodes.Served, when catalogs were listed
 
 	stop    context.CancelFunc
 	sweeper sync.WaitGroup
@@ -124,8 +126,13 @@ func (h *House) Tasks(ctx context.Context, ref string) (astra.PublicArena, []gat
 	if err != nil {
 		return a, nil, err
 	}
+	served := h.Served()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if served != h.served {
+		clear(h.catalogs)
+		h.served = served
+	}
 	if list, known := h.catalogs[a.Digest]; known {
 		return a, list, nil
 	}

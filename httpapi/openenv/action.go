@@ -52,12 +52,13 @@ func readChoice(raw json.RawMessage, at ...any) (choice, error) {
 // splits are in the order in which they are looked at, and listed.
 var splits = []astra.Split{astra.SplitTrain, astra.SplitValidation, astra.SplitTest}
 
-// of returns the tasks of a split, in the author's order.
-func of(split astra.Split, list []gateway.Entry) []gateway.Entry {
-	var some []gateway.Entry
-	for _, e := range list {
-		if e.Split == split {
-			some = append(some, e)
+// of returns the tasks of a split, in the author's order. They stay in the list: a session
+// keeps the one that it plays, and a copy would keep all.
+func of(split astra.Split, list []gateway.Entry) []*gateway.Entry {
+	var some []*gateway.Entry
+	for i := range list {
+		if list[i].Split == split {
+			some = append(some, &list[i])
 		}
 	}
 	return some
@@ -86,11 +87,11 @@ func (c *choice) pick(list []gateway.Entry) (*gateway.Entry, error) {
 	case c.seed != nil:
 		n = *c.seed % uint64(len(some))
 	}
-	return &some[n], nil
+	return some[n], nil
 }
 
 // some are the tasks of the split that is chosen, or of the first that has any.
-func (c *choice) some(list []gateway.Entry) []gateway.Entry {
+func (c *choice) some(list []gateway.Entry) []*gateway.Entry {
 	if c.split != "" {
 		return of(astra.Split(c.split), list)
 	}

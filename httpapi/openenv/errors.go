@@ -40,10 +40,17 @@ type limits struct {
 }
 
 // A fullError is that there is no room for another session, or for its episode.
-type fullError struct{ limits }
+type fullError struct {
+	limits
+	why string // "" where the limits say it
+}
 
 func (e *fullError) Error() string {
-	return fmt.Sprintf("Server at capacity: %d/%d sessions active", e.Active, e.Max)
+	text := fmt.Sprintf("Server at capacity: %d/%d sessions active", e.Active, e.Max)
+	if e.why != "" {
+		text += "; " + e.why
+	}
+	return text
 }
 
 func (e *fullError) Unwrap() error { return astra.ErrFull }
@@ -85,7 +92,7 @@ func (s *session) openError(err error) error {
 	switch {
 	case errors.Is(err, astra.ErrFull):
 		c := s.server.house.Capacity()
-		return &fullError{limits{c.Open, c.MaxOpen}}
+		return &fullError{limits{c.Open, c.MaxOpen}, err.Error()}
 	case errors.Is(err, astra.ErrRefused):
 		return &factoryError{s.name, err}
 	}

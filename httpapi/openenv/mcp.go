@@ -119,7 +119,7 @@ func (s *Server) do(ctx context.Context, arena string, in *session, q *rpcReques
 	case "openenv/session/create":
 		return s.create(ctx, arena, in)
 	case "openenv/session/close":
-		return s.closeSession(in, q.session)
+		return s.closeSession(arena, in, q.session)
 	case "tools/list", "tools/call":
 		return s.inSession(ctx, arena, in, q)
 	}
@@ -142,14 +142,14 @@ func (s *Server) create(ctx context.Context, arena string, in *session) (any, er
 	return rpcSession{ID: in.id}, nil
 }
 
-func (s *Server) closeSession(in *session, id string) (any, error) {
+func (s *Server) closeSession(arena string, in *session, id string) (any, error) {
 	switch {
 	case id == "":
 		return nil, &rpcError{Code: invalidParams, Message: "Invalid params - 'session_id' is required"}
 	case in != nil && in.id == id:
 		return nil, &rpcError{Code: invalidRequest, Message: "Cannot close active WebSocket-managed session via MCP method"}
 	}
-	found, err := s.table.find(id)
+	found, err := s.table.find(arena, id)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (s *Server) inSession(ctx context.Context, arena string, in *session, q *rp
 	switch {
 	case in != nil:
 	case q.session != "":
-		if in, err = s.table.find(q.session); err != nil {
+		if in, err = s.table.find(arena, q.session); err != nil {
 			return nil, err
 		}
 	default:
@@ -247,7 +247,7 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 // agentsDoor lets a client of real MCP in at the session's episode. It sees the arena's tools
 // and none of ours, and no reward.
 func (s *Server) agentsDoor(w http.ResponseWriter, r *http.Request, id string) {
-	in, err := s.table.find(id)
+	in, err := s.table.find(r.PathValue("arena"), id)
 	if err != nil {
 		s.fail(w, r, harness.Refuse(http.StatusNotFound, "%s", err.Error()))
 		return

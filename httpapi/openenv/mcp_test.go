@@ -49,6 +49,9 @@ func TestMCPSession(t *testing.T) {
 	if got := p.dial("shop/ws?session_id=" + id).read(); !strings.Contains(got, "SESSION_ERROR") {
 		t.Errorf("two sockets in a session: %s", got)
 	}
+	if got := p.dial("inventory/ws?session_id=" + id).ask(`{"type":"state"}`); !strings.Contains(got, "Unknown session_id") {
+		t.Errorf("the session at another arena: %s", got)
+	}
 	for args, code := range map[string]string{`"name":"none"`: "-32602", `"name":"stock"`: "-32602", `"name":"stock","arguments":{"item":"rocket"}`: "-32603", `"arguments":{}`: "-32602", `"name":"stock","arguments":[]`: "-32602"} {
 		if got := p.rpc("tools/call", "{"+args+","+with+"}"); !strings.Contains(got, `"error":{"code":`+code) {
 			t.Errorf("%s: %s", args, got)
@@ -155,7 +158,7 @@ func TestPing(t *testing.T) {
 	id := p.create()
 	l := p.dial("shop/ws?session_id=" + id)
 	l.ask(`{"type":"reset","data":{"task":"count"}}`)
-	in, err := p.table.find(id)
+	in, err := p.table.find("shop", id)
 	must(t, err)
 	in.work.Lock() // as a long call does
 	l.send(call("stock", `{"item":"nut"}`))

@@ -221,3 +221,25 @@ func TestClientsAnswers(t *testing.T) {
 		})
 	}
 }
+
+// OpenEnv's harness, as TRL drives it, plays through the sessions of examples/trainers. The
+// model is told no reward.
+func TestHarness(t *testing.T) {
+	py := python(t, ".venv-verifiers", "peers-verifiers")
+	p := newPlace(t, nil, nil)
+	for _, submits := range []string{"yes", "no"} {
+		cmd := exec.CommandContext(t.Context(), py, "testdata/harness.py", p.base("shop"), submits)
+		cmd.Stderr = t.Output()
+		out, err := cmd.Output()
+		must(t, err)
+		var got struct {
+			Reward   float64
+			Messages json.RawMessage
+		}
+		must(t, json.Unmarshal(out, &got))
+		if got.Reward != 1 || strings.Contains(string(got.Messages), "reward") || !strings.Contains(string(got.Messages), "How many nuts") {
+			t.Errorf("submits %s: %s", submits, out)
+		}
+	}
+	p.settled()
+}

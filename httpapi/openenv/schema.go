@@ -77,7 +77,7 @@ func (s *Server) toolsOf(ctx context.Context, arena string) ([]tool, error) {
 		known[t.Name] = true
 	}
 	for _, e := range list {
-		turns = turns || e.Turns > 1
+		turns = turns || e.Own > 1
 		for _, t := range e.Tools {
 			if !known[t.Name] {
 				known[t.Name] = true

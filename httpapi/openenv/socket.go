@@ -68,7 +68,7 @@ func (s *Server) join(ctx context.Context, r *http.Request) (in *session, leave 
 		}
 		return in, func() { in.end("the connection was closed") }, in.attach()
 	}
-	if in, err = s.table.find(id); err != nil {
+	if in, err = s.table.find(r.PathValue("arena"), id); err != nil {
 		return nil, nil, err
 	}
 	return in, in.detach, in.attach()

@@ -25,16 +25,17 @@ func (t *table) add(s *session) error {
 	case t.closed:
 		return &sessionError{closing}
 	case len(t.of) >= t.max:
-		return &fullError{limits{len(t.of), t.max}}
+		return &fullError{limits: limits{len(t.of), t.max}}
 	}
 	t.of[s.id] = s
 	return nil
 }
 
-func (t *table) find(id string) (*session, error) {
+// find returns a session of an arena, named name or name@digest.
+func (t *table) find(arena, id string) (*session, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s := t.of[id]; s != nil {
+	if s := t.of[id]; s != nil && (arena == s.name || arena == s.arena) {
 		return s, nil
 	}
 	return nil, &sessionError{"Unknown session_id: " + clip(id)}

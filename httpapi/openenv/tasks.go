@@ -18,7 +18,7 @@ type spec struct {
 	Difficulty float64     `json:"difficulty,omitempty"`
 }
 
-func specs(list []gateway.Entry) []spec {
+func specs(list []*gateway.Entry) []spec {
 	all := make([]spec, len(list))
 	for i, e := range list {
 		all[i] = spec{e.Task.ID, e.Split, i, e.Task.Title, e.Task.Difficulty}

@@ -265,7 +265,7 @@ func (s *Server) ended(ctx context.Context, in session) (*reply, error) {
 	case end == nil:
 		return over(nil), nil
 	case end.As == astra.StatusInvalid:
-		return wrong("", fmt.Sprintf("the episode is invalid, by a fault of the %s and not the agent's: it has no score, so do not train on it", end.Fault)), nil
+		return nil, harness.Refuse(http.StatusGone, "the episode is invalid by a fault of the %s, which is not the agent's doing: it has no score, so do not train on it", end.Fault)
 	case end.As == astra.StatusAborted, end.As == astra.StatusExpired:
 		return nil, errDeleted
 	}

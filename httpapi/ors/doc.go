@@ -3,10 +3,9 @@
 // arena.
 //
 // Its client knows an origin and no path: it asks for /create_session at the root of a host.
-// So the handler is mounted at the root, too, for the requests that Meant tells from those of
-// other protocols, and understands both ways in which a client says which environment it
-// means: as the first segment of the path, or, where the path is bare, in the header
-// X-Deployment. A bare path without a name that is known belongs
+// So the handler is there to be mounted at the root, too, for the paths that it Knows, and
+// understands both ways in which a client says which environment it means: as the first
+// segment of the path, or, where the path is bare, in the header X-Deployment. A bare path without a name that is known belongs
 // to the session, to the only environment there is (308), or is refused with a list.
 //
 // An environment is one set of tools, since clients list tools once and not for each task:
@@ -19,9 +18,11 @@
 //
 // The protocol knows no verify. Two tools are added to an arena's: episode_submit scores the
 // episode and ends it, and episode_turn hands out the next message where a task has several.
-// A reward is in the reward field of the reply to episode_submit, and nowhere else; what cannot
-// be scored is an error there and no reward, never 0. Every call after the end is answered with
-// finished and changes nothing.
+// A reward is in the reward field of the reply to episode_submit, and nowhere else. An episode
+// that became invalid is the event error of whatever call comes next, and has no reward, never
+// 0: a client takes that for the end of its session, where "ok": false would be told to the
+// model as its mistake, and a trainer that gives 0 to rollouts without an end would train on
+// it. Every call after the end is answered with finished and changes nothing.
 //
 // A call is one step however often it is sent: its task_id is the idempotency key in the
 // episode's log, so that it can be taken up as long as the episode is known, after kill -9 as

@@ -57,7 +57,7 @@ func specsOf(e *gateway.Entry) []toolSpec {
 	for _, t := range e.Tools {
 		specs = append(specs, toolSpec{alias(t.Name, taken), t.Description, aliased(t.Input)})
 	}
-	if e.Turns > 1 {
+	if e.Own > 1 {
 		specs = append(specs, turnSpec)
 	}
 	return append(specs, submitSpec)
@@ -105,12 +105,17 @@ const maxArenas = 256
 
 // environments are those of the newest version of an arena.
 func (s *Server) environments(ctx context.Context, arena string) ([]*environment, error) {
+	served := s.house.Served()
 	a, entries, err := s.house.Tasks(ctx, arena)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if served != s.served {
+		clear(s.envs)
+		s.served = served
+	}
 	if envs, known := s.envs[a.Digest]; known {
 		return envs, nil
 	}

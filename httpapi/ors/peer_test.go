@@ -36,10 +36,10 @@ type driver struct {
 	out *bufio.Reader
 }
 
-func (h *house) driver(t *testing.T) *driver {
+func (h *house) driver(t *testing.T, library string) *driver {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), python(t, ".venv-ors", "peers-ors"), "testdata/client.py", h.faces.URL)
-	cmd.Env = append(os.Environ(), "OPENREWARD_SESSION_URL="+h.faces.URL, "OPENREWARD_API_KEY="+h.opts.token, "OPENREWARD_DISABLE_UPDATE_CHECK=1")
+	cmd := exec.CommandContext(t.Context(), python(t, ".venv-ors", "peers-ors"), "testdata/client.py", library, h.faces.URL)
+	cmd.Env = append(os.Environ(), "OPENREWARD_SESSION_URL="+h.faces.URL, "OPENREWARD_API_KEY="+h.opts.token, "ORS_API_KEY="+h.opts.token, "OPENREWARD_DISABLE_UPDATE_CHECK=1")
 	cmd.Stderr = t.Output()
 	in, err := cmd.StdinPipe()
 	must(t, err)
@@ -91,26 +91,35 @@ func (d driven) Call(_ context.Context, tool string, args json.RawMessage) (agen
 	return agent.Outcome{Text: text, Value: value}, nil
 }
 
-// TestClient plays the solutions of tasks by openreward's own client, by the name of a
+// TestClient plays the solutions of tasks by the protocol's own clients, by the name of a
 // deployment and by that of a variant: each is scored as over MCP.
 func TestClient(t *testing.T) {
 	h := newHouse(t, houseOptions{arenas: []string{examples + "inventory", examples + "travel", examples + "files", terms}, token: "a-key"})
-	d := h.driver(t)
-	for _, name := range [][2]any{{"terms.1", nil}, {"terms.2", nil}, {"anything", "travel.1"}, {"inventory.2", nil}} {
-		splits := do[[]string](d, "use", name[0], name[1])
-		if len(splits) == 0 {
-			t.Fatalf("%v has no splits", name)
-		}
-		if tools := do[[]string](d, "tools"); !slices.Contains(tools, "episode_submit") {
-			t.Errorf("%v has tools %v", name, tools)
-		}
-		for _, split := range splits {
-			d.plays(h, split, true)
-		}
+	for library, names := range map[string][][2]any{
+		"openreward": {{"terms.1", nil}, {"terms.2", nil}, {"anything", "travel.1"}, {"inventory.2", nil}},
+		"ors":        {{"terms.1", nil}, {"terms.2", nil}, {"inventory.2", nil}},
+	} {
+		t.Run(library, func(t *testing.T) {
+			d := h.driver(t, library)
+			for _, name := range names {
+				splits := do[[]string](d, "use", name[0], name[1])
+				if len(splits) == 0 {
+					t.Fatalf("%v has no splits", name)
+				}
+				if tools := do[[]string](d, "tools"); !slices.Contains(tools, "episode_submit") {
+					t.Errorf("%v has tools %v", name, tools)
+				}
+				for _, split := range splits {
+					d.plays(h, split, library == "openreward")
+				}
+			}
+		})
 	}
 }
 
-func (d *driver) plays(h *house, split string, bySpec bool) {
+// plays plays all tasks of a split; every other one by its place, if the library can say of
+// which environment that is meant.
+func (d *driver) plays(h *house, split string, byIndex bool) {
 	d.t.Helper()
 	type spec struct{ Arena, Task string }
 	specs := do[[]spec](d, "tasks", split)
@@ -125,11 +134,11 @@ func (d *driver) plays(h *house, split string, bySpec bool) {
 		if task.ID == "broken" {
 			continue
 		}
-		if bySpec = !bySpec; bySpec {
-			do[string](d, "index", split, i)
-		} else {
-			do[string](d, "task", split, i)
+		how := "task"
+		if byIndex && i%2 == 0 {
+			how = "index"
 		}
+		do[string](d, how, split, i)
 		end, want := d.gold(task), h.goldOverMCP(spec.Arena, task)
 		if end.Reward == nil || *end.Reward != want.Reward || !end.Done {
 			d.t.Errorf("%s: %+v, over MCP %v", spec.Task, end, want.Reward)
@@ -158,7 +167,7 @@ func (d *driver) gold(task *astra.Task) toolOutput {
 // The client takes each of our refusals, ends and pieces for what it is.
 func TestClientUnderstands(t *testing.T) {
 	h := newHouse(t, houseOptions{arenas: []string{terms}})
-	d := h.driver(t)
+	d := h.driver(t, "openreward")
 	do[any](d, "use", "terms.1", nil)
 	do[string](d, "index", "train", 0)
 	if got := do[[]map[string]string](d, "messages"); len(got) != 1 || got[0]["content"] != "Sign it, and say 'done'." {
@@ -188,7 +197,7 @@ func TestClientUnderstands(t *testing.T) {
 		t.Errorf("after the end: %+v", r)
 	}
 	do[string](d, "index", "train", 1)
-	if r := do[toolOutput](d, "call", "episode_submit", map[string]any{}); r.Kind != "ToolCallError" || !strings.Contains(r.Error, "verifier") || r.Reward != nil {
+	if r := do[toolOutput](d, "call", "episode_submit", map[string]any{}); r.Kind != "ToolFailed" || !strings.Contains(r.Error, "verifier") || r.Reward != nil {
 		t.Errorf("an invalid episode: %+v", r)
 	}
 }

@@ -38,8 +38,9 @@ type Server struct {
 	log      *slog.Logger
 	calls    singleflight.Group // by session and task_id: who sends a call again joins the one that runs
 
-	mu   sync.Mutex
-	envs map[astra.Digest][]*environment
+	mu     sync.Mutex
+	envs   map[astra.Digest][]*environment
+	served int // of the house, when envs were made
 }
 
 // New returns a server of the house's arenas.
@@ -98,13 +99,6 @@ func (s *Server) Handler() http.Handler {
 		return harness.Refuse(http.StatusNotFound, "Not Found")
 	})
 	return s.house.Guard(mux, s.fail)
-}
-
-// Meant reports whether a request is one of this protocol where its path does not tell: all but
-// those of people, who may ask below /ors as well, name a session or a deployment in a header
-// that no other protocol knows.
-func Meant(r *http.Request) bool {
-	return r.Header.Get("X-Session-ID") != "" || r.Header.Get("X-Deployment") != ""
 }
 
 func (s *Server) answer(serve func(http.ResponseWriter, *http.Request) error) http.Handler {

@@ -102,6 +102,18 @@ def test_leases_are_renewed(relay: Relay, control: Control) -> None:
     assert batches.status()["done"] == 1
 
 
+def test_a_lease_whose_answer_was_lost_is_another(relay: Relay, control: Control) -> None:
+    batches = Batches(relay.control)
+    for group in ("g1", "g2"):
+        play(control, group)
+        batches.add_group(group)
+    relay.lose["lease"] = 1
+    with batches.lease() or pytest.fail("no batch") as batch:
+        assert batch.groups[0].name == "g2"
+    with batches.lease(30) or pytest.fail("no batch") as batch:  # when the first lease has run out
+        assert (batch.groups[0].name, batch.tries) == ("g1", 2)
+
+
 def test_a_lost_lease_is_told(relay: Relay, control: Control) -> None:
     batches = Batches(relay.control)
     play(control, "g1")

@@ -150,7 +150,9 @@ def test_messages_must_agree(inventory: Arena) -> None:
 def test_episodes_travel_to_other_processes(inventory: Arena) -> None:
     episode = inventory.open("hinge-price")
     other = pickle.loads(pickle.dumps(episode))
-    assert not other.call("find_items").failed
+    step = other.call("find_items")
+    assert pickle.loads(pickle.dumps(step)) == step
+    assert pickle.loads(pickle.dumps(step)).text == step.text
     other.abort()
     error = pickle.loads(pickle.dumps(astra_.Invalid("no", fault="sandbox", step=3)))
     assert (str(error), error.fault, error.step) == ("no", "sandbox", 3)

@@ -37,7 +37,7 @@ def test_gold(inventory: Arena, task: str) -> None:
         assert message == gold.task["turns"][turn - 1]["prompt"]
 
         def call(tool: str, args: object) -> object:
-            text, reward, terminated, truncated, info = env.step(json.dumps({"tool": tool, "args": args}))
+            text, reward, terminated, truncated, info = env.step(json.dumps({"name": tool, "arguments": args}))
             assert (reward, terminated, truncated) == (0.0, False, False)
             assert tool in {t["function"]["name"] for t in info["tools"]}
             return json.loads(text)
@@ -65,13 +65,34 @@ def test_seeds_draw_tasks(inventory: Arena) -> None:
 def test_failing_tools_are_observed(inventory: Arena) -> None:
     env = ArenaEnv(inventory, tasks=["hinge-price"])
     env.reset(seed=1)
-    text, _, terminated, *_ = env.step('{"tool": "no_such_tool"}')
+    text, _, terminated, *_ = env.step('{"name": "no_such_tool"}')
     assert "there is no tool" in text
-    assert "must be a JSON object" in env.step('{"tool": "find_items", "args": [1]}')[0]
+    told = env.step('{"name": "find_items"}')[4]["tools"]
+    told.clear()  # what is done to one info stays in it
+    assert env.step('{"name": "find_items"}')[4]["tools"]
+    described = env.step('{"name": "find_items"}')[4]["tools"][0]["function"]["parameters"]
+    described.clear()
+    assert env.step('{"name": "find_items"}')[4]["tools"][0]["function"]["parameters"]
+    env.reset(seed=1)
+    assert "must be a JSON object" in env.step('{"name": "find_items", "arguments": [1]}')[0]
     for _ in range(8):
-        text = env.step('{"tool": "find_items", "args": {}}')[0]
+        text = env.step('{"name": "find_items", "arguments": {}}')[0]
     assert text == "the call budget is spent"
     assert not terminated
+    env.close()
+
+
+def test_calls_as_models_write_them(inventory: Arena) -> None:
+    env = ArenaEnv(inventory, tasks=["hinge-price"])
+    env.reset(seed=1)
+    call = '<tool_call>\n{"name": "find_items", "arguments": {"query": "hinge"}}\n</tool_call>'
+    first, second, third = env.step(f"I look.\n{call}\n{call}<tool_call>find</tool_call>")[0].split("\n")
+    assert first == second
+    assert json.loads(first)["total"] > 0
+    assert third == "a tool call must be a JSON object with name and arguments"
+    assert env.episode is not None
+    assert len(env.episode.record()["steps"]) == 2
+    assert env.step('{"price": 2.35}')[2]  # JSON that calls nothing is an answer
     env.close()
 
 

@@ -98,6 +98,11 @@ def test_what_trl_cannot_play_is_left_out_and_told(bank: Arena) -> None:
     assert not {"pay", "talk"} & {row["task"] for row in made.rows}
 
 
+def test_arenas_are_given_once(inventory: Arena) -> None:
+    with pytest.raises(Refused, match="given twice"):
+        Environments([inventory, inventory])
+
+
 def tool(properties: dict[str, Any], name: str = "t") -> Tool:
     return Tool(name, "", "Does it.", {"type": "object", "properties": properties, "required": ["a"]}, None, {})
 

@@ -1,22 +1,29 @@
-"""Does with openreward's own client what it is told to: a JSON list a line, an answer a line.
+"""Does with a client of the protocol what it is told to: a JSON list a line, an answer a line.
 
-    python client.py BASE    with the variable OPENREWARD_SESSION_URL set to the same
+    python client.py openreward|ors BASE    with the variable OPENREWARD_SESSION_URL set to BASE
 """
 
 import dataclasses
 import json
 import sys
 
-import openreward
+library, base = sys.argv[1:]
+if library == "openreward":
+    from openreward import OpenReward as Client
 
-client = openreward.OpenReward(base_url=sys.argv[1])
+    secrets = {"HF_TOKEN": "CANARY-secret"}
+else:
+    from ors.client import ORS as Client
+
+    secrets = {"token": "CANARY-secret"}
+client = Client(base_url=base)
 env = session = None
 
 
 def enter(**choice):
     global session
     leave()
-    session = env.session(**choice, secrets={"HF_TOKEN": "CANARY-secret"})
+    session = env.session(**choice, secrets=secrets)
     session.__enter__()
     return session.sid
 
@@ -37,7 +44,7 @@ def call(tool, args):
 
 def use(name, variant):
     global env
-    env = client.environments.get(name, variant=variant)
+    env = client.environments.get(name, variant=variant) if library == "openreward" else client.environments.get(name)
     return env.list_splits()
 
 

@@ -50,7 +50,8 @@ class Batch:
             try:
                 self._post("extend")
             except LeaseLost as e:
-                self._lost = e
+                if not self._settled.is_set():  # else it was settled meanwhile
+                    self._lost = e
                 return
             except AstraError:
                 continue  # the lease lasts three tries
@@ -129,10 +130,13 @@ class Batches:
     def lease(self, wait: int = 0) -> Batch | None:
         """Take the oldest batch that is ready; None if none is within so many seconds.
 
+        Where the answer is lost, another batch is asked for; that one is handed out again when its
+        lease has run out.
+
         Raises:
             Unsupported: the server hands out none.
         """
-        reply = self._control.send("POST", "/v1/batches/lease", {"wait": wait}, repeat=False)
+        reply = self._control.send("POST", "/v1/batches/lease", {"wait": wait})
         if not reply.body:
             return None
         return Batch(self._control, json.loads(reply.body), reply.date or time.time())

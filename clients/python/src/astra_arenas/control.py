@@ -101,7 +101,7 @@ class Control:
             repeat: whether the request may reach the server twice.
         """
         data = None if body is None else _encode(body)
-        pause, end = _PAUSES[0], time.monotonic() + self.patience
+        pause, end = _PAUSES[0], 0.0
         while True:
             wait = 0.0
             try:
@@ -115,6 +115,7 @@ class Control:
                 if e.sent and not repeat:
                     raise failed from e.__cause__
             wait = max(wait, pause) * random.uniform(1, 1.25)  # so that many do not come back together
+            end = end or time.monotonic() + self.patience  # from the first failure: an answer may take long
             if time.monotonic() + wait > end:
                 raise failed
             time.sleep(wait)

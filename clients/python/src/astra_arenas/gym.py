@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import string
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from .arena import Arena
 from .episode import Episode
-from .errors import BudgetSpent, Refused
+from .errors import Refused
 from .records import Task, Tool
 
 __all__ = ["AnyText", "ArenaEnv"]
 
+_Call = tuple[str, Any]  # a tool, and its arguments
+_MARKED = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 _MAX_TEXT = 8 << 20  # characters: what the server's largest result has
 
 
@@ -54,10 +57,11 @@ class AnyText(gymnasium.Space[str]):
 class ArenaEnv(gymnasium.Env[str, str]):
     """Tasks of an arena, one after another.
 
-    An action is a text. A JSON object {"tool": name, "args": {...}} calls a tool, and is
-    observed as its result; any other text is the reply to the user, and is observed as the next
-    message. The reply to the last message is the answer too: it ends the episode, and the step
-    carries the reward, in [0, 1]; all other rewards are 0.
+    An action is a text. A JSON object {"name": tool, "arguments": {...}}, or several, each in
+    <tool_call> and </tool_call> as Qwen's and Hermes's models write them, calls tools, and is
+    observed as their results, one a line. Any other text is the reply to the user, and is observed
+    as the next message. The reply to the last message is the answer too: it ends the episode, and
+    the step carries the reward, in [0, 1]; all other rewards are 0.
 
     `reset` and `step` tell in info the task, and under "tools" the functions in view, in the
     form that chat APIs take.
@@ -123,17 +127,18 @@ class ArenaEnv(gymnasium.Env[str, str]):
         """
         if self.episode is None:
             raise gymnasium.error.ResetNeeded("call reset before step: there is no open episode")
-        call = _call(action)
-        if call is None:
+        calls = _calls(action)
+        if not calls:
             return self._reply(action)
-        return self._called(*call), 0.0, False, False, self._info()
+        observed = "\n".join([self._called(call) for call in calls])
+        return observed, 0.0, False, False, self._info()
 
-    def _called(self, tool: str, args: Any) -> str:
+    def _called(self, call: _Call | None) -> str:
         assert self.episode is not None
-        try:
-            return self.episode.call(tool, args if isinstance(args, dict) else json.dumps(args)).text
-        except BudgetSpent as e:
-            return str(e)
+        if call is None:
+            return "a tool call must be a JSON object with name and arguments"
+        tool, args = call
+        return self.episode.observe(tool, args if isinstance(args, dict) else json.dumps(args))
 
     def _reply(self, text: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         episode = self.episode
@@ -170,12 +175,20 @@ def _chosen(arena: Arena, split: str | None, tasks: Sequence[Task | str] | None)
     return chosen
 
 
-def _call(action: str) -> tuple[str, Any] | None:
-    """Read an action as a tool call; None if it is a reply."""
+def _calls(action: str) -> list[_Call | None]:
+    """Read the tool calls of an action, None for what is none; there are none in a reply."""
+    marked = _MARKED.findall(action)
+    if marked:
+        return [_call(text) for text in marked]
+    alone = _call(action)
+    return [alone] if alone else []
+
+
+def _call(text: str) -> _Call | None:
     try:
-        value = json.loads(action)
+        value = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(value, dict) or not isinstance(value.get("tool"), str) or not value.keys() <= {"tool", "args"}:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         return None
-    return value["tool"], value.get("args", {})
+    return (value["name"], value.get("arguments", {})) if value.keys() <= {"name", "arguments"} else None

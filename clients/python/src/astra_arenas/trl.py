@@ -7,7 +7,7 @@ from typing import Any
 
 from .arena import Arena
 from .episode import Episode
-from .errors import BudgetSpent, Ended, Invalid, Refused
+from .errors import Ended, Invalid, Refused
 from .records import Task, Tool
 from .signatures import dressed, parameters
 
@@ -61,7 +61,10 @@ class Environments:
         self.rows: list[dict[str, Any]] = []
         self.factories: dict[str, type[ToolEnvironment]] = {}
         self.skipped: dict[str, str] = {}
-        for arena in arenas:
+        given = list(arenas)
+        if len({arena.name for arena in given}) < len(given):
+            raise Refused("an arena is given twice; environments are named by arenas")
+        for arena in given:
             self._add(arena, split, prompt)
         if not self.rows:
             raise Refused(f"no task of the split {split} can be served to TRL: {self.skipped or 'there is none'}")
@@ -147,8 +150,8 @@ class ToolEnvironment:
         if self._done or self._episode is None:
             return "the episode is over"
         try:
-            return self._episode.call(tool, args).text
-        except (BudgetSpent, Ended, Invalid) as e:
+            return self._episode.observe(tool, args)
+        except (Ended, Invalid) as e:
             return str(e)
 
 

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A server is a process that is measured.
+type server struct {
+	cmd  *exec.Cmd
+	dir  string // its own, with its log
+	gone chan struct{}
+}
+
+// startTime is how long a server may take until it listens; NeMo Gym imports for seconds.
+const startTime = time.Minute
+
+// start runs a command until stop, and returns once all addrs are listened on.
+func start(ctx context.Context, dir string, env []string, addrs []string, name string, args ...string) (*server, error) {
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	s := &server{cmd: exec.CommandContext(ctx, name, args...), dir: dir, gone: make(chan struct{})}
+	s.cmd.Env = append(os.Environ(), env...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		s.cmd.Wait()
+		close(s.gone)
+	}()
+	for _, addr := range addrs {
+		if err := s.listens(ctx, addr); err != nil {
+			s.stop()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *server) listens(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startTime, fmt.Errorf("it did not listen on %s within %v", addr, startTime))
+	defer cancel()
+	for {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			return c.Close()
+		}
+		select {
+		case <-s.gone:
+			return fmt.Errorf("%s ended: %s", s.cmd.Path, s.lastWords())
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// lastWords is the end of its log.
+func (s *server) lastWords() string {
+	const most = 600
+	b, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return strings.TrimSpace(string(b[max(len(b)-most, 0):]))
+}
+
+// stop kills it: whatever it would save is measured no more.
+func (s *server) stop() {
+	s.cmd.Process.Kill()
+	<-s.gone
+}
+
+// resident is its memory in KiB, as RSS, and 0 where the system does not tell. Pages that it
+// maps in several places, as forks of an image are, count once for each.
+func (s *server) resident() float64 {
+	b, _ := os.ReadFile(s.proc("status"))
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, _ := strconv.ParseFloat(strings.Fields(v)[0], 64)
+			return kib
+		}
+	}
+	return 0
+}
+
+// files is how many it has open, sockets included.
+func (s *server) files() int {
+	names, _ := os.ReadDir(s.proc("fd"))
+	return len(names)
+}
+
+func (s *server) proc(name string) string {
+	return filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), name)
+}
+
+// A peak is the most that a server had of each while it was watched.
+type peak struct {
+	resident float64 // KiB
+	files    int
+}
+
+// watch looks every so often until the function that it returns is called.
+func (s *server) watch() (stop func() peak) {
+	const every = 50 * time.Millisecond
+	done, result := make(chan struct{}), make(chan peak)
+	look := func(p peak) peak { return peak{max(p.resident, s.resident()), max(p.files, s.files())} }
+	go func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for p := look(peak{}); ; {
+			select {
+			case <-done:
+				result <- look(p)
+				return
+			case <-tick.C:
+				p = look(p)
+			}
+		}
+	}()
+	return func() peak {
+		close(done)
+		return <-result
+	}
+}
+
+// freeAddrs are addresses of this machine that nobody listens on.
+func freeAddrs(n int) (addrs []string, err error) {
+	for range n {
+		l, lerr := net.Listen("tcp", "127.0.0.1:0")
+		if lerr != nil {
+			return nil, errors.Join(err, lerr)
+		}
+		defer l.Close() // when all are found, so that they differ
+		addrs = append(addrs, l.Addr().String())
+	}
+	return addrs, err
+}
