@@ -16,6 +16,9 @@ RAY     := .venv-ray
 SHOPS   := .venv-sessions
 OPENENV := .venv-openenv
 VF      := .venv-verifiers
+NEMO    := .venv-nemo-gym
+# NeMo Gym's packages have no wheels for older ones.
+PY313   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3) $(shell command -v python3.13))
 ORS     := .venv-ors
 TRL     := .venv-trl
 CLIENT  := .venv-python
@@ -24,7 +27,7 @@ FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
-.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-sessions
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,7 +35,7 @@ help: ## list the targets
 demo: build ## write arenas, roll out two agents, score, replay, make a dataset, draw the tools, train a policy
 	@bash examples/demo.sh
 
-test: peers race conformance fuzz ## set up, then run every test (FUZZFOR=20s a fuzz target)
+test: peers race clients conformance fuzz ## set up, then run every test (FUZZFOR=20s a fuzz target)
 
 check: engine ## read the code: gofmt, vet, staticcheck; tidy and generate leave no diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -140,6 +143,15 @@ $(TINKER)/.ready: trainer/tinker/testdata/requirements.txt
 	@touch $@
 
 peers-ors: $(ORS)/.ready ## fetch the clients and a server of the Open Reward Standard
+peers-nemo-gym: $(NEMO)/.ready ## fetch NeMo Gym, whose agents play over our face; needs Python 3.13
+
+# 830 MB, a minute.
+$(NEMO)/.ready: httpapi/nemogym/testdata/requirements.txt
+	@test -n "$(PY313)" || { echo "NeMo Gym needs Python 3.13, as python3.13 or under ~/.pyenv/versions"; exit 1; }
+	$(PY313) -m venv $(NEMO)
+	$(NEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python --requirement $<
+	@touch $@
+
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -205,11 +217,13 @@ fuzz: engine ## every fuzz target for FUZZFOR
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do echo $$pkg $$f; done; \
 	done | xargs -P 2 -L 1 bash -c "$$FUZZ" fuzz
 
-# What takes minutes, or gigabytes: real peers of the trainer bridge, and whether a policy
-# learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried twice.
+# What takes minutes, or gigabytes: real peers of the trainer bridge and of the faces, and whether
+# a policy learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried
+# twice. Without a Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
 PEERS = $(GO) test -count=1 -timeout 15m -v -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo' ./trainer/tinker ./trainer/tiny ./trainer/ray
-interop: build peers-tinker peers-ray ## the tinker SDK, SkyRL tx and Ray against what we speak with them; a policy learns, over five seeds
+interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
 	$(PEERS) || { echo "once more:"; $(PEERS); }
+	$(GO) test -count=1 -timeout 20m -v -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL' ./httpapi/nemogym ./httpapi/ors ./httpapi/openenv
 	ASTRA_LEARN=1 $(GO) test -count=1 -timeout 30m -v -run '^TestLearns$$|^TestStories$$/^train$$' ./cmd/astra
 
 bench: build python ## measure the budgets of DESIGN.md

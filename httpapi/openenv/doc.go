@@ -34,6 +34,7 @@
 // and ended by it, as in OpenEnv's server. Their episodes are aborted before the answer, unless
 // the step is the one that submits.
 //
-// /mcp has OpenEnv's methods. A request whose URL has session_id, and any other method, goes to
-// the agents' door of that session's episode, which is real MCP of both eras.
+// /mcp has OpenEnv's methods. A request whose URL has session_id goes to the agents' door of
+// that session's episode, which is real MCP of both eras. A session's id is its harness's: who
+// has it may play at /ws too, and is told the reward there, so it is nothing for a model's text.
 package openenv

@@ -1,6 +1,7 @@
 package openenv
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,7 +52,8 @@ func (s *session) open(ctx context.Context, c choice) (*play, error) {
 		return nil, err
 	}
 	p := &play{key: s.server.keys.NewID(), entry: entry}
-	o, err := s.server.keys.Open(ctx, p.key, harness.Choice{Arena: s.arena, Task: entry.Task.ID})
+	// A client that is lost meanwhile must not leave an episode that nobody here knows of.
+	o, err := s.server.keys.Open(context.WithoutCancel(ctx), p.key, harness.Choice{Arena: s.arena, Task: entry.Task.ID})
 	if err != nil {
 		return nil, s.openError(err)
 	}
@@ -149,11 +151,13 @@ func (s *session) turn(ctx context.Context, p *play, args json.RawMessage) (*res
 	if err != nil {
 		return s.trouble(ctx, p, turnTool, err)
 	}
-	value, err := json.Marshal(next)
-	if err != nil {
+	var value bytes.Buffer
+	e := json.NewEncoder(&value)
+	e.SetEscapeHTML(false) // it is text for a model, too
+	if err := e.Encode(next); err != nil {
 		return nil, err
 	}
-	return &result{Observation: called{ToolName: turnTool, Result: returns(value)}}, nil
+	return &result{Observation: called{ToolName: turnTool, Result: returns(bytes.TrimSpace(value.Bytes()))}}, nil
 }
 
 // readOne reads arguments that are one text at most.

@@ -1,6 +1,7 @@
 package ors_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -89,8 +90,8 @@ func TestAfterTheEnd(t *testing.T) {
 	if rewardOf(end) != "1" || strings.Contains(end.text(), "1") {
 		t.Errorf("submitted: %s", end.raw)
 	}
-	for _, tool := range []string{"sign", "ghost", "episode_turn", "episode_submit"} {
-		if r := g.call(tool, `{}`); !r.OK || !r.Output.Finished || rewardOf(r) != "null" || r.text() != end.text() {
+	for tool, input := range map[string]string{"sign": `{}`, "ghost": `{}`, "episode_turn": `{}`, "episode_submit": `{"answer":"done"}`} {
+		if r := g.call(tool, input); !r.OK || !r.Output.Finished || rewardOf(r) != "null" || r.text() != end.text() {
 			t.Errorf("%s after the end: %s", tool, r.raw)
 		}
 	}
@@ -164,18 +165,24 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// held are episodes whose calls wait until they are let go.
+// held are episodes whose calls and turns wait until they are let go.
 type held struct {
 	harness.Episodes
 	begun, let chan struct{}
 	fail       error
 }
 
+func (h *held) Turn(ctx context.Context, id astra.EpisodeID, reply string) (*gateway.NextTurn, error) {
+	h.begun <- struct{}{}
+	<-h.let
+	return h.Episodes.Turn(ctx, id, reply)
+}
+
 func (h *held) Call(ctx context.Context, id astra.EpisodeID, c astra.Call) (astra.Step, error) {
 	h.begun <- struct{}{}
 	<-h.let
-	if h.fail != nil {
-		return astra.Step{}, h.fail
+	if err := cmp.Or(h.fail, ctx.Err()); err != nil {
+		return astra.Step{}, err
 	}
 	return h.Episodes.Call(ctx, id, c)
 }
@@ -187,24 +194,11 @@ func TestJoinsARunningCall(t *testing.T) {
 	h := newHouse(t, houseOptions{arenas: []string{terms}, ors: ors.Options{Ping: time.Millisecond},
 		through: func(eps harness.Episodes) harness.Episodes { slow.Episodes = eps; return slow }})
 	g := h.client().begin(clause)
-	ctx, leave := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "POST", g.base+"/call", strings.NewReader(`{"name":"sign","input":{},"task_id":"one"}`))
-	must(t, err)
-	req.Header.Set("X-Session-ID", g.id)
-	res, err := http.DefaultClient.Do(req)
-	must(t, err)
-	var read strings.Builder
-	for !strings.Contains(read.String(), ": ping") {
-		b := make([]byte, 64)
-		n, err := res.Body.Read(b)
-		must(t, err)
-		read.Write(b[:n])
+	stream := g.open(`{"name":"sign","input":{},"task_id":"one"}`)
+	if begin := stream.until(": ping"); !strings.HasPrefix(begin, "event: task_id\ndata: one\n\n") {
+		t.Errorf("the stream begins with %s", begin)
 	}
-	if !strings.HasPrefix(read.String(), "event: task_id\ndata: one\n\n") {
-		t.Errorf("the stream begins with %s", read.String())
-	}
-	leave()
-	res.Body.Close()
+	stream.Body.Close()
 	<-slow.begun
 	joined := make(chan reply)
 	go func() { joined <- g.resume("sign", `{}`, "one") }()
@@ -215,6 +209,57 @@ func TestJoinsARunningCall(t *testing.T) {
 	if r := g.call("sign", `{}`); r.text() != `{"signed":2}` {
 		t.Errorf("the next: %s", r.raw)
 	}
+}
+
+// A turn that is sent many times at once is closed once.
+func TestJoinsARunningTurn(t *testing.T) {
+	slow := &held{begun: make(chan struct{}, 9), let: make(chan struct{})}
+	h := newHouse(t, houseOptions{arenas: []string{terms}, through: func(eps harness.Episodes) harness.Episodes { slow.Episodes = eps; return slow }})
+	g := h.client().begin(talk)
+	var streams []*stream
+	for range 8 {
+		st := g.open(`{"name":"episode_turn","input":{"reply":"Nothing."},"task_id":"one"}`)
+		st.until("data: one\n\n")
+		streams = append(streams, st)
+	}
+	close(slow.let)
+	for _, st := range streams {
+		if rest := st.until("event: end"); strings.Contains(rest, "error") {
+			t.Errorf("joined: %s", rest)
+		}
+		st.Body.Close()
+	}
+	if n := len(slow.begun); n != 1 {
+		t.Errorf("%d turns were closed", n)
+	}
+}
+
+// A stream is an answer that is read as it comes.
+type stream struct {
+	t testing.TB
+	*http.Response
+}
+
+func (g game) open(call string) *stream {
+	g.t.Helper()
+	req, err := http.NewRequestWithContext(g.t.Context(), "POST", g.base+"/call", strings.NewReader(call))
+	must(g.t, err)
+	req.Header.Set("X-Session-ID", g.id)
+	res, err := http.DefaultClient.Do(req)
+	must(g.t, err)
+	return &stream{g.t, res}
+}
+
+// until reads as far as a text.
+func (st *stream) until(text string) string {
+	st.t.Helper()
+	var read []byte
+	for b := make([]byte, 1); !strings.Contains(string(read), text); {
+		n, err := st.Body.Read(b)
+		must(st.t, err)
+		read = append(read, b[:n]...)
+	}
+	return string(read)
 }
 
 // What is nobody's doing ends the session, in words that tell nothing.

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .control import Control
-from .errors import AstraError, Conflict, Ended, Invalid, NoServer, Unreachable, Unscored
+from .errors import AstraError, BudgetSpent, Conflict, Ended, Invalid, NoServer, Unreachable, Unscored
 from .records import NextTurn, Number, Score, Step, Tool, Trajectory
 
 __all__ = ["Episode"]
@@ -108,6 +108,18 @@ class Episode:
             self._over = True
             raise
         return Step.read(json.loads(reply.body, parse_float=Number))
+
+    def observe(self, tool: str, args: Mapping[str, Any] | str | None = None) -> str:
+        """Call a tool, and return what a model is to be told: a result, why there is none, or that the budget is spent.
+
+        Raises:
+            Ended: the episode is over.
+            Invalid: the call could not be completed, and the episode is over without a score.
+        """
+        try:
+            return self.call(tool, args).text
+        except BudgetSpent as e:
+            return str(e)
 
     def turn(self, reply: str, message: str | None = None) -> NextTurn:
         """Close the turn with the agent's reply, and get the user's next message.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .arena import Arena
 from .episode import Episode
-from .errors import BudgetSpent, Refused
+from .errors import Refused
 from .records import Task, Tool
 
 __all__ = ["AnyText", "ArenaEnv"]
@@ -138,10 +138,7 @@ class ArenaEnv(gymnasium.Env[str, str]):
         if call is None:
             return "a tool call must be a JSON object with name and arguments"
         tool, args = call
-        try:
-            return self.episode.call(tool, args if isinstance(args, dict) else json.dumps(args)).text
-        except BudgetSpent as e:
-            return str(e)
+        return self.episode.observe(tool, args if isinstance(args, dict) else json.dumps(args))
 
     def _reply(self, text: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         episode = self.episode

@@ -7,7 +7,7 @@ from typing import Any
 
 from .arena import Arena
 from .episode import Episode
-from .errors import BudgetSpent, Ended, Invalid, Refused
+from .errors import Ended, Invalid, Refused
 from .records import Task, Tool
 from .signatures import dressed, parameters
 
@@ -150,8 +150,8 @@ class ToolEnvironment:
         if self._done or self._episode is None:
             return "the episode is over"
         try:
-            return self._episode.call(tool, args).text
-        except (BudgetSpent, Ended, Invalid) as e:
+            return self._episode.observe(tool, args)
+        except (Ended, Invalid) as e:
             return str(e)
 
 
