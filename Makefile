@@ -35,7 +35,7 @@ help: ## list the targets
 demo: build ## write arenas, roll out two agents, score, replay, make a dataset, draw the tools, train a policy
 	@bash examples/demo.sh
 
-test: peers race clients conformance fuzz ## set up, then run every test (FUZZFOR=20s a fuzz target)
+test: peers race conformance fuzz ## set up, then run every test (FUZZFOR=20s a fuzz target)
 
 check: engine ## read the code: gofmt, vet, staticcheck; tidy and generate leave no diff
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
