@@ -33,7 +33,7 @@ func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.
 		mount("/atropos", h.atropos.Handler())
 	}
 	mux.Handle("/", atRoot(gym, standard))
-	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
+	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: harness.Timed(mux, 30*time.Second), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
 	return err
 }
 

@@ -170,12 +170,13 @@ func (a *app) open(ctx context.Context, h *house, gw *gateway.Gateway, dir strin
 	if h.Agents, err = h.serve("agents", at.agents, agentServer); err != nil {
 		return err
 	}
-	// Streams last until somebody ends them, so they end before the servers wait for requests.
-	h.undo = append(h.undo, func() error { return doors.Close(context.Background()) })
 	if h.Control, err = h.serve("control", at.control, httpapi.NewServer(control)); err != nil {
 		return err
 	}
-	return a.openFaces(h, gw, at, doors.AgentHandler())
+	err = a.openFaces(h, gw, at, doors.AgentHandler())
+	// Streams last until somebody ends them, so they end before any server waits for requests.
+	h.undo = append(h.undo, func() error { return doors.Close(context.Background()) })
+	return err
 }
 
 // record puts the recorder in front of the policy's server, if there is one, and has batches

@@ -67,3 +67,48 @@ func TestOwnerThatHangs(t *testing.T) {
 		t.Errorf("connect = %v, want to hear of process 7", err)
 	}
 }
+
+// TestCloseEndsStreams: an agent that listens at a face's MCP door keeps nobody from leaving.
+func TestCloseEndsStreams(t *testing.T) {
+	a := newApp(nil, io.Discard, io.Discard, func(string) (string, bool) { return "", false })
+	arena, err := loadArena("../../httpapi/testdata/shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := a.own(t.Context(), t.TempDir(), doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0", faces: "127.0.0.1:0"}, arena)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &birdwatcher{T: t, house: h}
+	at := "/nemo-gym/shop"
+	header := map[string]string{"X-NeMo-Gym-Session-Token": w.cookie(at+"/seed_session", `{"task_id":"count"}`)["token"], "Accept": "application/json, text/event-stream"}
+	resp := w.open("POST", at+"/mcp", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"agent","version":"1"}}}`, header)
+	resp.Body.Close()
+	header["Mcp-Session-Id"] = resp.Header.Get("Mcp-Session-Id")
+	stream := w.open("GET", at+"/mcp", "", header)
+	defer stream.Body.Close()
+	if kind := stream.Header.Get("Content-Type"); kind != "text/event-stream" {
+		t.Fatalf("%s, %s, want a stream", stream.Status, kind)
+	}
+	if err := h.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// open makes a request of a face, and leaves the answer to be read.
+func (w *birdwatcher) open(method, path, body string, header map[string]string) *http.Response {
+	w.Helper()
+	req, err := http.NewRequestWithContext(w.Context(), method, w.house.Faces+path, strings.NewReader(body))
+	if err != nil {
+		w.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return resp
+}
