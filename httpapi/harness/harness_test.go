@@ -174,6 +174,27 @@ func TestIdleSessions(t *testing.T) {
 	}
 }
 
+// Whoever asks for the end and leaves at once must not leave an episode that nobody ends.
+func TestAbortBrokenOff(t *testing.T) {
+	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	h, gw := open(t, t.TempDir(), c.Now, nil)
+	s := h.Sessions("face", 15*time.Minute)
+	o, err := s.Open(t.Context(), "id", firstTask(t, h))
+	must(t, err)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if err := s.Abort(gone, "id", "enough"); !errors.Is(err, context.Canceled) {
+		t.Fatalf("Abort = %v, want it to be broken off", err)
+	}
+	c.pass(16 * time.Minute)
+	h.Sweep(t.Context())
+	ep, err := gw.Episode(t.Context(), o.Episode)
+	must(t, err)
+	if ep.Status != astra.StatusAborted || s.Active() != 0 {
+		t.Errorf("it is %s, %d active", ep.Status, s.Active())
+	}
+}
+
 func TestSessionsAtOnce(t *testing.T) {
 	h, gw := open(t, t.TempDir(), nil, nil)
 	s := h.Sessions("face", time.Minute)

@@ -187,16 +187,17 @@ func (s *Sessions) Forget(id string) {
 }
 
 // Abort ends a session without a score. One that is over already, or unknown, is no error.
+// One that could not be ended is tried again when it was idle for long enough.
 func (s *Sessions) Abort(ctx context.Context, id, reason string) error {
 	ep, err := s.Find(ctx, id)
-	s.Forget(id)
-	if errors.Is(err, astra.ErrNotFound) {
-		return nil
+	if err == nil {
+		err = s.house.Abort(ctx, ep, reason)
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, astra.ErrNotFound) {
 		return err
 	}
-	return s.house.Abort(ctx, ep, reason)
+	s.Forget(id)
+	return nil
 }
 
 // Active is how many sessions this process knows to be open.
