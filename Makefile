@@ -28,7 +28,6 @@ SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
 .PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
-.PHONY: help demo test check bench build engine python examples peers sdks atropos peers-tinker peers-ray peers-nemo-gym peers-ors peers-trl race fuzz conformance interop stories clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -153,7 +152,6 @@ $(NEMO)/.ready: httpapi/nemogym/testdata/requirements.txt
 	$(NEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python --requirement $<
 	@touch $@
 
-peers-ors: $(ORS)/.ready ## fetch the client and the server of the Open Reward Standard
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -219,11 +217,13 @@ fuzz: engine ## every fuzz target for FUZZFOR
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do echo $$pkg $$f; done; \
 	done | xargs -P 2 -L 1 bash -c "$$FUZZ" fuzz
 
-# What takes minutes, or gigabytes: real peers of the trainer bridge, and whether a policy
-# learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried twice.
+# What takes minutes, or gigabytes: real peers of the trainer bridge and of the faces, and whether
+# a policy learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried
+# twice. Without a Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
 PEERS = $(GO) test -count=1 -timeout 15m -v -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo' ./trainer/tinker ./trainer/tiny ./trainer/ray
-interop: build peers-tinker peers-ray ## the tinker SDK, SkyRL tx and Ray against what we speak with them; a policy learns, over five seeds
+interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
 	$(PEERS) || { echo "once more:"; $(PEERS); }
+	$(GO) test -count=1 -timeout 20m -v -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL' ./httpapi/nemogym ./httpapi/ors ./httpapi/openenv
 	ASTRA_LEARN=1 $(GO) test -count=1 -timeout 30m -v -run '^TestLearns$$|^TestStories$$/^train$$' ./cmd/astra
 
 bench: build python ## measure the budgets of DESIGN.md
@@ -235,4 +235,3 @@ bench-sessions: build peers-sessions ## how many sessions at once, beside OpenEn
 
 clean: ## remove what the targets above made
 	rm -rf bin $(ENGINE) $(GUESTS) node_modules .venv-*
-	rm -rf bin $(ENGINE) $(GUESTS) node_modules $(VENV) $(LOADERS) $(SDKS) $(ATROPOS) $(TINKER) $(RAY) $(RL) $(NEMO)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -324,36 +325,43 @@ func TestKeptWorlds(t *testing.T) {
 	}
 }
 
-// counted is a guest whose setup waits until a world was asked for so often.
+// counted is a guest whose first setup waits for something.
 type counted struct {
 	guest
-	worlds *worlds
-	asked  int64
+	wait   func()
+	first  sync.Once
 	setups atomic.Int64
 }
 
 func (c *counted) setup(x *executor, scenario []byte) error {
 	c.setups.Add(1)
-	for {
-		c.worlds.mu.Lock()
-		asked := c.worlds.kept[0].asked.Load()
-		c.worlds.mu.Unlock()
-		if asked == c.asked {
-			return c.guest.setup(x, scenario)
-		}
-		runtime.Gosched()
-	}
+	c.first.Do(c.wait)
+	return c.guest.setup(x, scenario)
 }
 
-// The episodes of a group are opened together, before any has left its world to the others.
+// The episodes of a group are opened together, before any has left its world to the others,
+// and so are more groups than there are kept worlds.
 func TestOneSetupForAGroup(t *testing.T) {
 	p := load(t, newTestRuntime(t, Options{}), testArena(t, shop, shopTools...))
-	c := &counted{guest: p.guest, worlds: &p.worlds, asked: 8}
+	const members, seeds = 4, keptWorlds + 10
+	asked := func() (n int64) {
+		p.worlds.mu.Lock()
+		defer p.worlds.mu.Unlock()
+		for _, w := range p.worlds.kept {
+			n += w.asked.Load()
+		}
+		return n
+	}
+	c := &counted{guest: p.guest, wait: func() {
+		for asked() < members*seeds {
+			runtime.Gosched()
+		}
+	}}
 	p.guest = c
 	var group errgroup.Group
-	for range c.asked {
+	for k := range members * seeds {
 		group.Go(func() error {
-			i, err := p.Start(t.Context(), gateway.World{Seed: 5, Now: testNow})
+			i, err := p.Start(t.Context(), gateway.World{Seed: int64(k % seeds), Now: testNow})
 			if err != nil {
 				return err
 			}
@@ -363,7 +371,10 @@ func TestOneSetupForAGroup(t *testing.T) {
 	if err := group.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if n := c.setups.Load(); n != 1 {
-		t.Errorf("setup ran %d times for %d equal worlds at once, want 1", n, c.asked)
+	if n := c.setups.Load(); n != seeds {
+		t.Errorf("setup ran %d times for %d worlds, each asked for %d times at once", n, seeds, members)
+	}
+	if n := len(p.worlds.kept); n != keptWorlds {
+		t.Errorf("%d worlds are kept when all are open, want %d", n, keptWorlds)
 	}
 }

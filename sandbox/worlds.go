@@ -10,7 +10,8 @@ import (
 )
 
 // keptWorlds is how many worlds an arena keeps as setup left them, most of them some
-// hundred KiB. The episodes of a group and the gold play begin as the same one.
+// hundred KiB, besides those that episodes are begun in now. The episodes of a group and the
+// gold play begin as the same one.
 const keptWorlds = 64
 
 // A worldKey is all that setup can see; equal keys make equal memories.
@@ -26,6 +27,7 @@ type keptWorld struct {
 	from  memories
 	turn  chan struct{} // held while its setup runs
 	asked atomic.Int64  // how often
+	users int           // who begin an episode in it now; guarded by the worlds' mu
 
 	mu   sync.RWMutex // held for reading while it is cloned
 	mem  *memory      // nil until its key was asked for twice, and setup ran
@@ -41,35 +43,45 @@ type worlds struct {
 	closed bool
 }
 
-// find returns the entry of a key.
+// find returns the entry of a key. It stays until leave is called: with more groups under way
+// than worlds are kept, none would find what its first episode left.
 func (ws *worlds) find(key worldKey) *keptWorld {
-	w, evicted := ws.lookUp(key)
-	if evicted != nil {
-		evicted.release()
-	}
-	w.asked.Add(1)
-	return w
-}
-
-func (ws *worlds) lookUp(key worldKey) (w, evicted *keptWorld) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
+	var w *keptWorld
 	if i := slices.IndexFunc(ws.kept, func(w *keptWorld) bool { return w.key == key }); i >= 0 {
 		w = ws.kept[i]
 		copy(ws.kept[1:i+1], ws.kept[:i])
 		ws.kept[0] = w
-		return w, nil
+	} else {
+		w = &keptWorld{key: key, from: ws.from, turn: make(chan struct{}, 1), gone: ws.closed}
+		if !ws.closed {
+			ws.kept = slices.Insert(ws.kept, 0, w)
+		}
 	}
-	w = &keptWorld{key: key, from: ws.from, turn: make(chan struct{}, 1), gone: ws.closed}
-	if ws.closed {
-		return w, nil
+	w.users++
+	w.asked.Add(1)
+	return w
+}
+
+// leave gives an entry back, and lets go what is kept beyond keptWorlds and not in use.
+func (ws *worlds) leave(w *keptWorld) {
+	for _, w := range ws.surplus(w) {
+		w.release()
 	}
-	if n := len(ws.kept); n == keptWorlds {
-		evicted = ws.kept[n-1]
-		ws.kept = ws.kept[:n-1]
+}
+
+func (ws *worlds) surplus(left *keptWorld) (evicted []*keptWorld) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	left.users--
+	for i := len(ws.kept) - 1; i >= 0 && len(ws.kept) > keptWorlds; i-- {
+		if w := ws.kept[i]; w.users == 0 {
+			evicted = append(evicted, w)
+			ws.kept = slices.Delete(ws.kept, i, i+1)
+		}
 	}
-	ws.kept = slices.Insert(ws.kept, 0, w)
-	return w, evicted
+	return evicted
 }
 
 func (ws *worlds) close() {
@@ -116,6 +128,7 @@ func (w *keptWorld) keep(m *memory) {
 // turns: the first to be done leaves its world to those that wait.
 func (p *program) afterSetup(ctx context.Context, w gateway.World) (*memory, error) {
 	kept := p.worlds.find(worldKey{w.Seed, milliseconds(w.Now), string(w.Scenario)})
+	defer p.worlds.leave(kept)
 	if m, err := kept.clone(); m != nil || err != nil {
 		return m, err
 	}

@@ -58,21 +58,23 @@ func (g *Gate) Guard(next http.Handler, fail func(http.ResponseWriter, *http.Req
 }
 
 // Admit refuses what a browser was tricked into sending, as the loopback is no proof of
-// anything, and who has no token where one is asked for: as bearer token, or as X-API-Key,
-// which some clients send alone. The error is a *Refusal.
+// anything, and who has no token where one is asked for: as bearer token, as X-API-Key,
+// which some clients send alone, or as a URL's password. The error is a *Refusal.
 func (g *Gate) Admit(r *http.Request) error {
 	if r.Header.Get("Origin") != "" || embedded(r) || g.rebound(r) {
 		return &Refusal{http.StatusForbidden, "pages are not served here"}
 	}
 	if !g.open && !g.authorized(r) {
-		return &Refusal{http.StatusUnauthorized, "the faces' key is required, as bearer token or as X-API-Key"}
+		return &Refusal{http.StatusUnauthorized, "the faces' key is required, as bearer token, as X-API-Key or as the password of the URL"}
 	}
 	return nil
 }
 
 func (g *Gate) authorized(r *http.Request) bool {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") {
+	if _, password, basic := r.BasicAuth(); basic { // of a URL such as http://key:TOKEN@host, for clients that take nothing else
+		token = password
+	} else if !strings.EqualFold(scheme, "Bearer") {
 		token = r.Header.Get("X-API-Key")
 	}
 	sum := sha256.Sum256([]byte(token)) // hashed, so that the time tells no length either

@@ -283,7 +283,9 @@ func TestGate(t *testing.T) {
 		"by hand":          {at: local, host: "localhost", header: []string{"Sec-Fetch-Site", "none"}},
 		"no token":         {token: "t", at: local, host: "localhost", want: 401},
 		"bearer":           {token: "t", at: local, host: "localhost", header: []string{"Authorization", "bearer t"}},
-		"other scheme":     {token: "t", at: local, host: "localhost", header: []string{"Authorization", "Basic t"}, want: 401},
+		"other scheme":     {token: "t", at: local, host: "localhost", header: []string{"Authorization", "Digest t"}, want: 401},
+		"of a URL":         {token: "t", at: local, host: "localhost", header: []string{"Authorization", "Basic a2V5OnQ="}},
+		"of another URL":   {token: "t", at: local, host: "localhost", header: []string{"Authorization", "Basic a2V5OnU="}, want: 401},
 		"API key":          {token: "t", at: local, host: "localhost", header: []string{"X-API-Key", "t"}},
 		"wrong":            {token: "t", at: local, host: "localhost", header: []string{"X-API-Key", "tt"}, want: 401},
 	} {

@@ -94,5 +94,9 @@ func write(w http.ResponseWriter, status int, kind string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	return http.NewResponseController(w).Flush() // what stays in a buffer was not sent
+	// What stays in a buffer was not sent. A writer that has none cannot be flushed.
+	if err := http.NewResponseController(w).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
 }

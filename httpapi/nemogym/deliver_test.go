@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/astra-arenas/astra"
@@ -120,6 +122,33 @@ func TestDeliveryInFlight(t *testing.T) {
 	v.leave(one, true)
 	if len(v.owed) != 0 {
 		t.Error("owed, though it was taken")
+	}
+}
+
+// Calls side by side, each of which is lost once and sent again, are a step each.
+func TestDeliveryHammer(t *testing.T) {
+	v := &visit{began: true}
+	anchor, _ := v.enter(t.Context(), "slow", "{}") // they are sent beside another
+	var all sync.WaitGroup
+	for g := range maxOwed {
+		all.Go(func() {
+			for n := range 1000 {
+				args := fmt.Sprintf(`{"g":%d,"n":%d}`, g, n)
+				c, first := v.enter(t.Context(), "tool", args)
+				close(c.done)
+				v.leave(c, false)
+				again, second := v.enter(t.Context(), "tool", args)
+				if !first || second || again != c {
+					t.Errorf("%s: first %v, then %v", args, first, second)
+				}
+				v.leave(again, true)
+			}
+		})
+	}
+	all.Wait()
+	v.leave(anchor, true)
+	if len(v.flying) != 0 || len(v.owed) != 0 {
+		t.Errorf("%d fly, %d are owed", len(v.flying), len(v.owed))
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 // FuzzBody reads whatever a harness may send: it is refused, or makes sense.
 func FuzzBody(f *testing.F) {
-	for _, seed := range []string{later, `{"task_id":"a/b"}`, `{"verifier_metadata":{"arena":"a","digest":"sha256:0","task":"t"},"response":{"output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"x"}]}]}}`,
+	for _, seed := range []string{later, `{"task_id":"a/b"}`, `{"task_id":{"task_id":"a/"}}`, `{"verifier_metadata":{"arena":"a","digest":"sha256:0","task":"t"},"response":{"output":[{"type":"message","role":"assistant","content":[{"type":"output_text","text":"x"}]}]}}`,
 		`{"verification_input":{"response":{"output":[{"type":"function_call","name":"mcp__a__b","arguments":"{}"}]}}}`, `{"_ng_task_index":1,"reward":1e308,"mask_sample":true,"response":{"usage":{"a":1}}}`, `null`, `[]`} {
 		f.Add([]byte(seed))
 	}

@@ -86,7 +86,7 @@ func (w row) says(message string) bool {
 	return false
 }
 
-// A round is the step that a session made last: a repeat of it is answered alike.
+// A round is the turn that a session closed last: a repeat of that step is answered alike.
 type round struct {
 	stepping sync.Mutex // held while a step is made: they come one after the other
 	request  string     // _ng_step_request_id
@@ -135,7 +135,7 @@ func (s *Server) stepOnce(ctx context.Context, id string, ep astra.EpisodeID, re
 	if out.Terminated {
 		s.sessions.Forget(id)
 	}
-	if request != nil {
+	if request != nil && len(said.calls()) == 0 { // calls are found in the log, and may have told much
 		v.request, v.last = *request, out
 	}
 	return out, nil

@@ -40,15 +40,14 @@ func (w row) place() (place, error) {
 	if p.Task != "" {
 		return p, nil
 	}
-	id := taskID(w["task_id"])
-	if id == "" {
+	p.Task = taskID(w["task_id"])
+	if arena, task, two := strings.Cut(p.Task, "/"); two {
+		p.Arena, p.Task = arena, task
+	}
+	if p.Task == "" {
 		return p, harness.Refuse(http.StatusUnprocessableEntity,
 			"the row names no task: it needs verifier_metadata {arena, digest, task}, as `astra export nemo-gym` writes it, or task_id")
 	}
-	if arena, task, two := strings.Cut(id, "/"); two {
-		p.Arena, id = arena, task
-	}
-	p.Task = id
 	return p, nil
 }
 

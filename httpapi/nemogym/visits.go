@@ -104,7 +104,8 @@ func (v *visit) remember(c *call) {
 }
 
 // enter is the call that a request is for; first, if it is to be made. A call that is made
-// shows that the harness has gone on: what is owed of before is not a repeat's any more.
+// while no other is shows that the harness has gone on: what is owed of before is not a
+// repeat's any more. Beside others it shows nothing: they may have been sent together.
 func (v *visit) enter(client context.Context, tool, args string) (c *call, first bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -117,15 +118,19 @@ func (v *visit) enter(client context.Context, tool, args string) (c *call, first
 		c = v.flying[i]
 	} else {
 		c, first = &call{tool: tool, args: args, done: make(chan struct{})}, true
-		v.flying, v.owed = append(v.flying, c), nil
+		if len(v.flying) == 0 {
+			v.owed = nil
+		}
+		v.flying = append(v.flying, c)
 	}
 	c.client = client
 	c.asking++
 	return c, first
 }
 
-// maxOwed bounds the answers that wait; no more calls wait for an episode (gateway).
-const maxOwed = 64
+// maxOwed bounds the answers of a session that wait to be taken: each may have 256 KiB, and
+// harnesses make few calls at once.
+const maxOwed = 8
 
 // leave ends a request for a call.
 func (v *visit) leave(c *call, taken bool) {
