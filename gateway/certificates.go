@@ -76,7 +76,11 @@ func (g *Gateway) certifyServed(ctx context.Context, l *loaded) {
 		return
 	}
 	if err := g.mustBeCertified(ctx, l); err != nil {
-		g.opts.Logger.WarnContext(ctx, "arena served for practice alone", "arena", l.Name, "digest", l.Digest, "reason", err)
+		attrs := []any{"arena", l.Name, "digest", l.Digest, "reason", err}
+		if u, ok := errors.AsType[*uncertified](err); ok {
+			attrs = append(attrs, "found", u.found)
+		}
+		g.opts.Logger.WarnContext(ctx, "arena served for practice alone", attrs...)
 	}
 }
 
@@ -95,15 +99,21 @@ func (g *Gateway) mustBeCertified(ctx context.Context, l *loaded) error {
 	if f == nil {
 		return refuse("this server requires certificates, and not all of arena %s could be checked; `astra certify` tells what", l.Name)
 	}
-	return refuse("this server requires certificates, and arena %s does not pass the check %s: %s; `astra certify` tells the rest", l.Name, check, whose(f))
+	return fmt.Errorf("%w: this server requires certificates, and %w", astra.ErrRefused, &uncertified{"arena " + l.Name + " does not pass the check " + check + whose(f), f.Text})
 }
+
+// An uncertified is that an arena does not pass a check. What was found may quote gold and
+// answers, which no door may show.
+type uncertified struct{ text, found string }
+
+func (e *uncertified) Error() string { return e.text + "; `astra certify` tells why" }
 
 func whose(f *astra.Finding) string {
 	switch {
 	case f.Task != "":
-		return "task " + f.Task + ": " + f.Text
+		return " at task " + f.Task
 	case f.Tool != "":
-		return "tool " + f.Tool + ": " + f.Text
+		return " at tool " + f.Tool
 	}
-	return f.Text
+	return ""
 }

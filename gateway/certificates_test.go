@@ -67,6 +67,9 @@ func TestCertificateIsRequired(t *testing.T) {
 	if err != nil || c.Passed {
 		t.Errorf("the certificate of bank: %+v, %v", c, err)
 	}
+	if _, f := c.First(); f == nil || strings.Contains(h.openAs("bank", "read", astra.Train).Error(), f.Text) {
+		t.Errorf("what was found may quote gold, and is told to whoever opens: %+v", f)
+	}
 }
 
 // The checks are run once for an arena, a runtime and a certifier, whoever asks.
