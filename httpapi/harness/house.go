@@ -36,7 +36,7 @@ type Episodes interface {
 
 // Options adjusts a House. A zero field, or a nil *Options, means the default.
 type Options struct {
-	Now    func() time.Time // default time.Now
+	Now    func() time.Time // the gateway's clock; default time.Now
 	Logger *slog.Logger     // default discards
 }
 

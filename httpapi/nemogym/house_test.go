@@ -65,7 +65,11 @@ func (h *house) open(token string, opts *harness.Options) {
 	must(h.t, err)
 	judge, err := verifiers.New()
 	must(h.t, err)
-	h.Gateway, err = gateway.New(h.t.Context(), h.store, judge, []gateway.Runtime{rt}, nil)
+	var limits gateway.Options
+	if opts != nil {
+		limits.Now = opts.Now
+	}
+	h.Gateway, err = gateway.New(h.t.Context(), h.store, judge, []gateway.Runtime{rt}, &limits)
 	must(h.t, err)
 	for _, name := range []string{"files", "inventory", "travel"} {
 		h.add("../../examples/arenas/" + name)

@@ -94,7 +94,9 @@ func (h *house) restart() {
 	must(h.t, err)
 	judge, err := verifiers.New()
 	must(h.t, err)
-	h.Gateway, err = gateway.New(h.t.Context(), h.store, judge, []gateway.Runtime{rt}, &h.opts.gateway)
+	limits := h.opts.gateway
+	limits.Now = h.opts.now
+	h.Gateway, err = gateway.New(h.t.Context(), h.store, judge, []gateway.Runtime{rt}, &limits)
 	must(h.t, err)
 	h.arenas = map[string]*astra.Arena{}
 	for _, path := range h.opts.arenas {
