@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -56,9 +57,19 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, in session) error 
 	st.event("task_id", c.TaskID)
 	st.flush()
 	ctx := context.WithoutCancel(r.Context())
-	running := s.calls.DoChan(in.id+"\x00"+c.TaskID, func() (any, error) { return s.run(ctx, in, &c, again) })
+	running := s.calls.DoChan(in.id+"\x00"+c.TaskID, func() (_ any, err error) {
+		defer recovered(&err) // net/http does so in its goroutines alone
+		return s.run(ctx, in, &c, again)
+	})
 	s.finish(ctx, st, s.await(st, running))
 	return nil
+}
+
+// recovered makes an error of a panic.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
 }
 
 // await waits for a call, bounded by what limits tools, and keeps the connection alive.

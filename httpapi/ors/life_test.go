@@ -275,3 +275,18 @@ func TestTrouble(t *testing.T) {
 		t.Errorf("without a budget: %+v", r)
 	}
 }
+
+// A broken is a gateway with a bug.
+type broken struct{ harness.Episodes }
+
+func (broken) Call(context.Context, astra.EpisodeID, astra.Call) (astra.Step, error) {
+	panic("HIDDEN")
+}
+
+// A bug ends the call and not the server: calls run in goroutines of their own.
+func TestPanic(t *testing.T) {
+	h := newHouse(t, houseOptions{arenas: []string{terms}, through: func(eps harness.Episodes) harness.Episodes { return broken{eps} }})
+	if r := h.client().begin(clause).call("sign", `{}`); r.fatal == "" || strings.Contains(r.fatal, "HIDDEN") {
+		t.Errorf("a panic: %+v", r)
+	}
+}
