@@ -82,6 +82,23 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// A rollout is not judged by the session of another.
+func TestCookieOfAnother(t *testing.T) {
+	h := newHouse(t, "", nil)
+	c := h.client()
+	var seed seeded
+	c.expect("/seed_session", h.row("hinge-price"), &seed)
+	other := h.row(h.arenas["inventory"].Tasks[0].ID)
+	if other == h.row("hinge-price") {
+		other = h.row(h.arenas["inventory"].Tasks[1].ID)
+	}
+	if status, text := c.do("POST", "/verify", with(other, responded([]map[string]any{message("assistant", "2.35")}))); status != 409 || !strings.Contains(text, "this session plays task hinge-price") {
+		t.Errorf("verify: %d %s", status, text)
+	}
+	var got judged
+	c.expect("/verify", with(h.row("hinge-price"), responded([]map[string]any{message("assistant", "2.35")})), &got)
+}
+
 const later = `{"resources_session_id":"session-1","episode_id":{"rollout_id":"r1","attempt":0},"task_id":{"taskset":"astra:train","task_id":"inventory/hinge-price"},"task_data":{}}`
 
 // The later generation: the harness chooses the id, and may seed and close again.

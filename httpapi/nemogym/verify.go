@@ -75,11 +75,31 @@ func (s *Server) judge(r *http.Request, data row, played *response) (verdict, er
 		return verdict{}, err
 	}
 	defer done()
+	if err := s.mustBeOf(r.Context(), ep, data); err != nil {
+		return verdict{}, err
+	}
 	v, err := s.settle(detached(r), ep, played.answer())
 	if err == nil {
 		s.sessions.Forget(id)
 	}
 	return v, err
+}
+
+// mustBeOf refuses a row that is not the session's: a harness that mixed up its cookies would
+// be told the reward of another rollout.
+func (s *Server) mustBeOf(ctx context.Context, ep astra.EpisodeID, data row) error {
+	p, err := data.place()
+	if err != nil {
+		return nil // it need not say
+	}
+	rec, err := s.house.Episode(ctx, ep)
+	if err != nil {
+		return err
+	}
+	if p.Task != rec.Task || p.Arena != "" && p.Arena != rec.Arena {
+		return harness.Refuse(http.StatusConflict, "the row is of task %.80q, and this session plays task %s of arena %s", p.Task, rec.Task, rec.Arena)
+	}
+	return nil
 }
 
 // settle closes the last turn and submits. An episode that cannot be judged is no error.
