@@ -147,6 +147,7 @@ type Episode struct {
 	Rescored   []Score    `json:"rescored,omitempty"`
 	Ended      *Ended     `json:"ended,omitempty"`
 	Pending    *Calling   `json:"-"` // a call of an impure runtime without its result
+	ActiveAt   time.Time  `json:"-"` // when something was last added to its log
 	OpenedAt   time.Time  `json:"opened_at"`
 	EndedAt    time.Time  `json:"ended_at,omitzero"`
 }

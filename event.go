@@ -111,6 +111,7 @@ func (e *Episode) Fold(ev Event) error {
 	default:
 		return fmt.Errorf("empty log record")
 	}
+	e.ActiveAt = ev.Time
 	return nil
 }
 

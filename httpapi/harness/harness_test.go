@@ -174,6 +174,29 @@ func TestIdleSessions(t *testing.T) {
 	}
 }
 
+// An agent that plays over MCP uses the session of its harness, which waits.
+func TestSessionsPlayedOverMCP(t *testing.T) {
+	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	h, gw := open(t, t.TempDir(), c.Now, nil)
+	s := h.Sessions("face", 15*time.Minute)
+	o, err := s.Open(t.Context(), "id", firstTask(t, h))
+	must(t, err)
+	for _, want := range []astra.Status{astra.StatusOpen, astra.StatusOpen, astra.StatusAborted} {
+		if want == astra.StatusOpen {
+			c.pass(10 * time.Minute)
+			_, err = gw.Call(t.Context(), o.Episode, astra.Call{Tool: "stock", Args: []byte(`{"item":"bolt"}`)})
+			must(t, err)
+		}
+		c.pass(10 * time.Minute)
+		h.Sweep(t.Context())
+		ep, err := gw.Episode(t.Context(), o.Episode)
+		must(t, err)
+		if ep.Status != want {
+			t.Errorf("%v after the start it is %s, want %s", c.Now().Sub(ep.OpenedAt), ep.Status, want)
+		}
+	}
+}
+
 // Whoever asks for the end and leaves at once must not leave an episode that nobody ends.
 func TestAbortBrokenOff(t *testing.T) {
 	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}

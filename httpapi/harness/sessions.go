@@ -129,17 +129,15 @@ func (s *Sessions) Find(ctx context.Context, id string) (astra.EpisodeID, error)
 	if id == "" || len(id) > MaxID {
 		return "", astra.ErrNotFound
 	}
-	s.mu.Lock()
-	u, known := s.used[id]
-	s.mu.Unlock()
+	ep, known := s.episode(id)
 	if !known {
 		var err error
-		if u.episode, err = s.house.Resolve(ctx, s.Key(id)); err != nil {
+		if ep, err = s.house.Resolve(ctx, s.Key(id)); err != nil {
 			return "", err
 		}
 	}
-	s.touch(id, u.episode)
-	return u.episode, nil
+	s.touch(id, ep)
+	return ep, nil
 }
 
 // Use is Find for as long as a request takes: a session is not idle until done is called.
@@ -172,9 +170,7 @@ func (s *Sessions) touch(id string, ep astra.EpisodeID) {
 // Knows reports whether this process knows a session to be open: its episode need not be
 // asked.
 func (s *Sessions) Knows(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, known := s.used[id]
+	_, known := s.episode(id)
 	return known
 }
 
@@ -209,11 +205,46 @@ func (s *Sessions) Active() int {
 
 // sweep ends sessions that are idle, and forgets those whose episode ended by itself.
 func (s *Sessions) sweep(ctx context.Context) {
-	for _, id := range s.idleSince(s.house.opts.Now().Add(-s.idleTime())) {
+	then := s.house.opts.Now().Add(-s.idleTime())
+	for _, id := range s.idleSince(then) {
+		if ctx.Err() != nil {
+			return
+		}
+		if s.playedSince(ctx, id, then) {
+			continue
+		}
 		if err := s.Abort(ctx, id, "the session was idle for "+s.idleTime().String()); err != nil {
 			s.house.opts.Logger.WarnContext(ctx, "idle session not ended", "face", s.face, "reason", err)
 		}
 	}
+}
+
+// playedSince reports whether the log tells that a session's agent has played, and notes it:
+// agents come in over MCP, of which a face hears nothing.
+func (s *Sessions) playedSince(ctx context.Context, id string, then time.Time) bool {
+	ep, known := s.episode(id)
+	if !known {
+		return false
+	}
+	rec, err := s.house.Episode(ctx, ep)
+	if err != nil || rec.Over() || !rec.ActiveAt.After(then) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u, known := s.used[id]; known {
+		u.at = rec.ActiveAt
+		s.used[id] = u
+	}
+	return true
+}
+
+// episode is that of a session which this process knows to be open.
+func (s *Sessions) episode(id string) (astra.EpisodeID, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, known := s.used[id]
+	return u.episode, known
 }
 
 // forgetAfter is when a session that has no limit of its own is forgotten here: an episode

@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
+	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
@@ -121,6 +123,41 @@ func TestChosenID(t *testing.T) {
 		if status, text := c.do("POST", "/seed_session", strings.Replace(later, "session-1", id, 1)); status < 400 {
 			t.Errorf("%s was seeded after it was closed: %s", id, text)
 		}
+	}
+}
+
+// A meanwhile does something else before it opens an episode.
+type meanwhile struct {
+	*gateway.Gateway
+	do func()
+}
+
+func (m *meanwhile) Open(ctx context.Context, req gateway.OpenRequest) (*gateway.Opening, error) {
+	m.do()
+	return m.Gateway.Open(ctx, req)
+}
+
+// A session that is closed while it is seeded leaves no episode behind.
+func TestClosedWhileSeeded(t *testing.T) {
+	h := newHouse(t, "", nil)
+	m := &meanwhile{Gateway: h.Gateway}
+	shared, err := harness.New(m, harness.NewGate("", nil), []byte(secret), nil, nil)
+	must(t, err)
+	t.Cleanup(shared.Close)
+	face := New(shared, nil).Handler()
+	post := func(path, body string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		face.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "POST", path, strings.NewReader(body)))
+		return w
+	}
+	m.do = func() {
+		if w := post("/close_session", `{"resources_session_id":"s","episode_id":"e"}`); w.Code != 200 {
+			t.Errorf("close_session: %d %s", w.Code, w.Body)
+		}
+	}
+	w := post("/inventory/seed_session", `{"resources_session_id":"s","episode_id":"e","task_id":"hinge-price","task_data":{}}`)
+	if open := h.Capacity().Open; w.Code != http.StatusConflict || open != 0 {
+		t.Errorf("seed_session: %d %s, %d are open", w.Code, w.Body, open)
 	}
 }
 

@@ -99,7 +99,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, id string, p place
 	}
 	v := s.visits.of(id)
 	if v.closed() {
-		return nil, harness.Refuse(http.StatusConflict, "this session was closed before it was seeded; seed another")
+		return nil, errClosed
 	}
 	o, err := s.sessions.Open(r.Context(), id, harness.Choice{Arena: p.ref(), Task: p.Task})
 	if errors.Is(err, astra.ErrConflict) {
@@ -108,10 +108,15 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, id string, p place
 	if err != nil {
 		return nil, err
 	}
+	if v.closed() { // meanwhile: who closed it may have found nothing to end
+		return nil, errors.Join(errClosed, s.end(detached(r), id))
+	}
 	v.begin()
 	setSession(w, id)
 	return o, nil
 }
+
+var errClosed = harness.Refuse(http.StatusConflict, "this session was closed before it was seeded; seed another")
 
 // entry finds a task, and says which of arena, version and task is not there.
 func (s *Server) entry(ctx context.Context, p place) (gateway.Entry, error) {
@@ -167,11 +172,9 @@ func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, er
 	return map[string]string{"resources_session_id": id}, nil
 }
 
-// end aborts what was not verified. A session is remembered as closed when that is done.
+// end aborts what was not verified. A session is known as closed before that: whoever is
+// opening it looks again when it is open.
 func (s *Server) end(ctx context.Context, id string) error {
-	if err := s.sessions.Abort(ctx, id, "the harness closed the session"); err != nil {
-		return err
-	}
 	s.visits.of(id).close()
-	return nil
+	return s.sessions.Abort(ctx, id, "the harness closed the session")
 }
