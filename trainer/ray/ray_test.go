@@ -33,7 +33,8 @@ func cluster(t *testing.T) *Client {
 		"--object-store-memory=80000000", "--node-ip-address=127.0.0.1", "--dashboard-host=127.0.0.1", "--temp-dir="+dir,
 		"--port="+p[0], "--dashboard-port="+p[1], "--ray-client-server-port="+p[2], "--dashboard-agent-listen-port="+p[3],
 		"--min-worker-port=0", "--max-worker-port=0")
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(exe)+":"+os.Getenv("PATH")) // the python of jobs
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(exe)+":"+os.Getenv("PATH"), // the python of jobs
+		"RAY_AUTH_MODE=disabled") // a token in the home directory would switch it on
 	cmd.Stdout, cmd.Stderr = &log, &log
 	cmd.WaitDelay = 30 * time.Second
 	must(t, cmd.Start())

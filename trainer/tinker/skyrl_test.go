@@ -128,6 +128,12 @@ func reinforce(t *testing.T, m *Model) {
 		must(t, err)
 		first, err := m.ForwardBackward(t.Context(), data, loss, nil)
 		must(t, err)
+		for range 4 { // Adam goes on for a while where it went before
+			_, err = m.OptimStep(t.Context(), NewAdam(0.002))
+			must(t, err)
+			_, err = m.ForwardBackward(t.Context(), data, loss, nil)
+			must(t, err)
+		}
 		_, err = m.OptimStep(t.Context(), NewAdam(0.002))
 		must(t, err)
 		then, err := m.Forward(t.Context(), data, loss, nil)
