@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"net/http"
 	"time"
 
@@ -34,7 +35,15 @@ func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.
 	}
 	mux.Handle("/", atRoot(gym, standard))
 	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: harness.Timed(mux, 30*time.Second), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
+	if key, _ := a.env("ASTRA_FACES_KEY"); key == "" && err == nil && !onLoopback(at.faces) {
+		a.logger().Warn("whoever reaches the faces may open episodes and read rewards: set ASTRA_FACES_KEY", "faces", at.faces)
+	}
 	return err
+}
+
+func onLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
 // gate is that of the faces.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -111,4 +112,25 @@ func (w *birdwatcher) open(method, path, body string, header map[string]string) 
 		w.Fatal(err)
 	}
 	return resp
+}
+
+// TestFacesWithoutAKey: who opens them to others and sets no key is told.
+func TestFacesWithoutAKey(t *testing.T) {
+	for _, c := range []struct {
+		faces, key string
+		told       bool
+	}{{"127.0.0.1:0", "", false}, {"localhost:0", "", false}, {"0.0.0.0:0", "key", false}, {"0.0.0.0:0", "", true}, {":0", "", true}} {
+		var said bytes.Buffer
+		a := newApp(nil, io.Discard, &said, func(name string) (string, bool) { return c.key, name == "ASTRA_FACES_KEY" })
+		h, err := a.own(t.Context(), t.TempDir(), doorways{agents: "127.0.0.1:0", control: "127.0.0.1:0", faces: c.faces})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.close(); err != nil {
+			t.Error(err)
+		}
+		if told := strings.Contains(said.String(), "set ASTRA_FACES_KEY"); told != c.told {
+			t.Errorf("faces %s, key %q: %s", c.faces, c.key, &said)
+		}
+	}
 }
