@@ -34,7 +34,10 @@ func (g *Gateway) Capacity() Capacity {
 	c.Free = max(c.MaxOpen-c.Open, 0)
 	if g.opts.Memory != nil {
 		c.Memory, c.MaxMemory = g.opts.Memory()
-		c.Free = min(c.Free, int(max((c.MaxMemory-c.Memory)/restSize, 0)))
+		c.Free = min(c.Free, max(int((c.MaxMemory-c.Memory)/restSize), 0))
+		if c.Open == 0 {
+			c.Free = max(c.Free, 1)
+		}
 	}
 	if c.Free == 0 {
 		c.RetryAfter = g.retryAfter()
@@ -55,9 +58,10 @@ func (g *Gateway) retryAfter() int {
 	return max(1, int(math.Ceil(wait.Seconds())))
 }
 
-// haveRoom refuses an episode for which there is no memory.
+// haveRoom refuses an episode for which there is no memory. With none open, what is in use is
+// not theirs, and no wait would help.
 func (g *Gateway) haveRoom() error {
-	if g.opts.Memory == nil {
+	if g.opts.Memory == nil || g.open.len() == 0 {
 		return nil
 	}
 	if used, most := g.opts.Memory(); used >= most {

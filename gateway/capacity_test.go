@@ -34,7 +34,13 @@ func TestCapacity(t *testing.T) {
 		t.Fatal(err)
 	}
 	used = 1 << 20
-	if c := h.Capacity(); c.Free != 0 || c.RetryAfter != 15 {
+	if c := h.Capacity(); c.Free != 1 {
+		t.Errorf("no memory, and nothing open: %+v", c)
+	}
+	if err := open(); err != nil {
+		t.Errorf("nothing is open: %v", err)
+	}
+	if c := h.Capacity(); c.Free != 0 || c.RetryAfter != 10 {
 		t.Errorf("no memory: %+v", c)
 	}
 	if err := open(); !errors.Is(err, astra.ErrFull) {

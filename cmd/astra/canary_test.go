@@ -48,6 +48,11 @@ var canaryTasks = []string{
 	              {"id":"s2","question":"CANARY-question2","tool":"order","solved":"step.args.q == 'CANARY-solved' || step.value['CANARY-key'] == 1","depends_on":["s1"]}],
 	  "gold":[[{"tool":"order","args":{"q":"CANARY-gold"}}]],"answer":{"expected":"CANARY-expected"},
 	  "verify":{"v1":"answer == 'CANARY-verify' && state.n == 77","v2":"state['CANARY-state'] == 1","v3":"steps.all(s, s.tool == 'CANARY-all')","v4":"gold.steps[0].args.q == answer"}}`,
+	`{"id":"alone","seed":770077007700,"turns":[{"prompt":"Begin."},{"prompt":"Go on."},{"prompt":"CANARY-turn"}],"scenario":{"x":"CANARY-scenario"},
+	  "subtasks":[{"id":"s1","question":"CANARY-question","tool":"look","answer":"CANARY-answer","at":"/CANARY-at"},
+	              {"id":"s2","question":"CANARY-question2","tool":"order","solved":"step.args.q == 'CANARY-solved' || step.value['CANARY-key'] == 1","depends_on":["s1"]}],
+	  "gold":[[{"tool":"order","args":{"q":"CANARY-gold"}}]],"answer":{"expected":"CANARY-expected"},
+	  "verify":{"v1":"answer == 'CANARY-verify' && state.n == 77","v2":"state['CANARY-state'] == 1","v3":"steps.all(s, s.tool == 'CANARY-all')","v4":"gold.steps[0].args.q == answer"}}`,
 	`{"id":"invalid","turns":[{"prompt":"Begin."}],"gold":[[{"tool":"order","args":{"q":"CANARY-gold2"}}]],"verify":{"v":"gold.state['CANARY-goldkey'] == 1"}}`,
 	`{"id":"constant","turns":[{"prompt":"Begin."}],"verify":{"v":"int(task.id + 'CANARY-int') > size(steps)"}}`,
 	`{"id":"goldfails","turns":[{"prompt":"Begin."}],"gold":[[{"tool":"look","args":{"q":"CANARY-gold3"}}]],"verify":{"v":"state == gold.state"}}`,
@@ -74,7 +79,7 @@ type birdwatcher struct {
 func TestCanaries(t *testing.T) {
 	w := cage(t)
 	w.control()
-	for _, task := range []string{"plain", "invalid", "constant", "goldfails", "boom", "answered", "flaky", "tested"} {
+	for _, task := range []string{"plain", "alone", "invalid", "constant", "goldfails", "boom", "answered", "flaky", "tested"} {
 		w.task(task)
 		w.faces(task)
 	}

@@ -309,31 +309,48 @@ func TestGate(t *testing.T) {
 // What a task's view begins with depends on which other arenas are served.
 func TestTasksAfterAnArenaCame(t *testing.T) {
 	h, gw := open(t, t.TempDir(), nil, nil)
-	add := func(name, tool, task string) {
-		dir := t.TempDir()
-		for file, text := range map[string]string{
-			"arena.yaml":  "name: " + name + "\nversion: 1.0.0\ntitle: T\ndescription: D.\ndomain: " + name + "\nlicense: Apache-2.0\nruntime: javascript\nentry: tools.js\ntools:\n  - {name: " + tool + ", title: T, description: D., input: {type: object}}\n",
-			"tools.js":    "export function " + tool + "() { return 1; }\n",
-			"tasks.jsonl": task + "\n",
-		} {
-			must(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
-		}
-		b, err := astra.ReadBundle(dir)
-		must(t, err)
-		_, err = gw.AddArena(t.Context(), b)
-		must(t, err)
-	}
 	tools := func() int {
 		_, list, err := h.Tasks(t.Context(), "one")
 		must(t, err)
 		return len(list[0].Tools)
 	}
-	add("one", "look", `{"id":"t","turns":[{"prompt":"P"}],"distractors":["two/find"],"answer":{"expected":"x"}}`)
+	addArena(t, gw, "one", "look", `{"id":"t","turns":[{"prompt":"P"}],"distractors":["two/find"],"answer":{"expected":"x"}}`)
 	if n := tools(); n != 1 {
 		t.Errorf("%d tools before the distractor's arena came, want 1", n)
 	}
-	add("two", "find", `{"id":"t","turns":[{"prompt":"P"}],"answer":{"expected":"x"}}`)
+	addArena(t, gw, "two", "find", `{"id":"t","turns":[{"prompt":"P"}],"answer":{"expected":"x"}}`)
 	if n := tools(); n != 2 {
 		t.Errorf("%d tools with the distractor, want 2", n)
 	}
+}
+
+// A task whose user is simulated cannot be played by harnesses that know no user.
+func TestTasksWithAUser(t *testing.T) {
+	h, gw := open(t, t.TempDir(), nil, nil)
+	addArena(t, gw, "desk", "look", `{"id":"alone","turns":[{"prompt":"P"}],"answer":{"expected":"x"}}`+"\n"+
+		`{"id":"talk","turns":[{"prompt":"P"}],"user":{"turns":3,"goal":"G"},"answer":{"expected":"x"}}`)
+	_, list, err := h.Tasks(t.Context(), "desk")
+	must(t, err)
+	if len(list) != 1 || list[0].Task.ID != "alone" {
+		t.Errorf("%d tasks: %+v", len(list), list)
+	}
+	if _, err := h.Sessions("face", 0).Open(t.Context(), "s", harness.Choice{Arena: "desk", Task: "talk"}); err == nil {
+		t.Error("a session plays a task without its user")
+	}
+}
+
+func addArena(t *testing.T, gw *gateway.Gateway, name, tool, task string) {
+	t.Helper()
+	dir := t.TempDir()
+	for file, text := range map[string]string{
+		"arena.yaml":  "name: " + name + "\nversion: 1.0.0\ntitle: T\ndescription: D.\ndomain: " + name + "\nlicense: Apache-2.0\nruntime: javascript\nentry: tools.js\ntools:\n  - {name: " + tool + ", title: T, description: D., input: {type: object}}\n",
+		"tools.js":    "export function " + tool + "() { return 1; }\n",
+		"tasks.jsonl": task + "\n",
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
+	}
+	b, err := astra.ReadBundle(dir)
+	must(t, err)
+	_, err = gw.AddArena(t.Context(), b)
+	must(t, err)
 }

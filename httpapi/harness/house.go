@@ -119,8 +119,9 @@ func (h *House) Sweep(ctx context.Context) {
 // maxCatalogs bounds the arenas whose tasks are listed without asking the gateway again.
 const maxCatalogs = 256
 
-// Tasks lists the tasks of an arena, named name or name@digest, in the author's order. The
-// list is shared: it must not be changed.
+// Tasks lists the tasks of an arena, named name or name@digest, in the author's order, without
+// those whose user is simulated: no face can bring one, and without one they are other tasks.
+// The list is shared: it must not be changed.
 func (h *House) Tasks(ctx context.Context, ref string) (astra.PublicArena, []gateway.Entry, error) {
 	a, err := h.PublicArena(ctx, ref)
 	if err != nil {
@@ -139,6 +140,11 @@ func (h *House) Tasks(ctx context.Context, ref string) (astra.PublicArena, []gat
 	list, err := h.Catalog(ctx, a.Name+"@"+string(a.Digest))
 	if err != nil {
 		return a, nil, err
+	}
+	all := len(list)
+	list = slices.DeleteFunc(list, func(e gateway.Entry) bool { return e.Turns > e.Own })
+	if left := all - len(list); left > 0 {
+		h.opts.Logger.WarnContext(ctx, "tasks not served to harnesses: their user is simulated, and no protocol of theirs brings one", "arena", a.Name, "tasks", left)
 	}
 	if len(h.catalogs) == maxCatalogs {
 		clear(h.catalogs)

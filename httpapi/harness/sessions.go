@@ -101,7 +101,7 @@ func (s *Sessions) Open(ctx context.Context, id string, c Choice) (*gateway.Open
 	}
 	i := slices.IndexFunc(list, func(e gateway.Entry) bool { return e.Task.ID == c.Task })
 	if i < 0 {
-		return nil, &Refusal{404, "arena " + a.Name + " has no task " + quote(c.Task)}
+		return nil, &Refusal{404, "arena " + a.Name + " has no task " + quote(c.Task) + " for harnesses"}
 	}
 	req := gateway.OpenRequest{Arena: a.Name + "@" + string(a.Digest), Task: c.Task, Seed: c.Seed, Mode: modeOf(list[i].Split), Policy: c.Policy,
 		Principal: s.face, TTL: c.TTL, Key: s.Key(id)}
