@@ -12,8 +12,10 @@ Start verl's trainer as ever, with this file on PYTHONPATH, and
     actor_rollout_ref.rollout.multi_turn.format=hermes
 
 data.max_prompt_length holds the tools and the first message, data.max_response_length all that follows.
-Tools answer in full: multi_turn.max_tool_response_length is for verl's own tools, and so is its
-max_parallel_calls for this loop too: of several calls in one message verl makes so many.
+Tools answer in full: multi_turn.max_tool_response_length is for verl's own tools. Of several calls in one
+message verl makes multi_turn.max_parallel_calls (1), and it does not read the last of
+multi_turn.max_assistant_turns: set it to one more than an answer may take. An episode that did not come to
+an answer is scored as it is.
 
 The loop stands on verl's ToolAgentLoop, of which it replaces what is private there: _call_tool,
 _handle_pending_state and _handle_generating_state. Look at these when verl changes. Formats whose parser

@@ -31,14 +31,17 @@ TOKENIZER = small_tokenizer(qwen3_chat_template)
 
 
 class Scripted:
-    """Stands where verl has the client of its inference servers."""
+    """Stands where verl has the client of its inference servers. It may dither: call a tool for ever."""
 
-    asked = 0
+    asked, dither = 0, False
 
     async def generate(self, request_id: str, *, prompt_ids: list[int], **_: Any) -> TokenOutput:
         self.asked += 1
-        said = TOKENIZER.encode(Script(TOKENIZER.decode(prompt_ids)).say() + "<|im_end|>")
-        return TokenOutput(token_ids=said, log_probs=[-1.0] * len(said), stop_reason="completed")
+        said = '<tool_call>{"name": "find_items", "arguments": {"query": "hinge"}}</tool_call>'
+        if not self.dither:
+            said = "<think>\nWell.\n</think>\n\n" + Script(TOKENIZER.decode(prompt_ids)).say()
+        ids = TOKENIZER.encode(said + "<|im_end|>")
+        return TokenOutput(token_ids=ids, log_probs=[-1.0] * len(ids), stop_reason="completed")
 
 
 def configured(directory: Path) -> Any:
@@ -87,7 +90,10 @@ async def main(directory: Path) -> None:
         await worker.generate_sequences(batch(directory, config, "bank", ["broken"]))
     except Exception as error:
         broken = type(error).__name__
-    print("result " + json.dumps({"played": told, "broken": broken, "tries": model.asked}))
+    tries, model.dither = model.asked, True
+    dithered = await worker.generate_sequences(batch(directory, config, "inventory", ["hinge-price"]))
+    reward = float(dithered.batch["rm_scores"].sum())
+    print("result " + json.dumps({"played": told, "broken": broken, "tries": tries, "dithered": reward}))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def small_tokenizer(template: str = "") -> PreTrainedTokenizerFast:
     tokenizer.decoder = decoders.ByteLevel()
     letters = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=2000, initial_alphabet=letters, show_progress=False)
-    tokenizer.train([str(arena / "arena.yaml") for arena in set(TASKS.values())], trainer)
+    tokenizer.train([str(arena / "arena.yaml") for arena in TASKS.values()], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     fast.chat_template = template

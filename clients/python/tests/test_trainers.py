@@ -57,14 +57,26 @@ def test_tinker_cookbook(server: Server) -> None:
 
 @recipes
 def test_verl(server: Server, tmp_path: Path) -> None:
-    """A batch of verl: gold is worth 1 at its last token, only the model's words are trained on, invalid is no 0."""
+    """A batch of verl's; an episode that cannot be judged is tried three times."""
     told = run(TRAINERS / "bin/python", "play_verl.py", str(tmp_path), store=server.store)
-    assert {task: played["reward"] for task, played in told["played"].items()} == {
-        "hinge-price": 1,
-        "most-bolts": 0,
-        "two-parcels": 1,
-    }
-    assert all(played["at_the_end"] for played in told["played"].values())
-    assert told["played"]["hinge-price"]["said"].endswith("</tool_call><|im_end|>2.35<|im_end|>")
-    assert told["played"]["two-parcels"]["said"].count("<|im_end|>") == 4
-    assert (told["broken"], told["tries"]) == ("Invalid", 3)
+    check_batch(told)
+    assert told["tries"] == 3
+
+
+@recipes
+def test_skyrl(server: Server, tmp_path: Path) -> None:
+    """A batch of SkyRL's."""
+    check_batch(run(TRAINERS / "bin/python", "play_skyrl.py", str(tmp_path), store=server.store))
+
+
+def check_batch(told: Any) -> None:
+    """Gold is worth 1, at its last token; only the model's words are trained on; invalid is no 0."""
+    played = told["played"]
+    rewards = {task: p["reward"] for task, p in played.items()}
+    assert rewards == {"hinge-price": 1, "most-bolts": 0, "two-parcels": 1}
+    assert all(p["at_the_end"] for p in played.values())
+    assert played["hinge-price"]["said"].endswith("</tool_call><|im_end|><think>\nWell.\n</think>\n\n2.35<|im_end|>")
+    assert played["two-parcels"]["said"].count("<|im_end|>") == 4
+    assert "Linz to Ulm" not in played["two-parcels"]["said"]
+    assert told["broken"] == "Invalid"
+    assert 0 < told["dithered"] < 1  # of what was called before it was cut off; there was no answer
