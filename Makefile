@@ -21,13 +21,14 @@ NEMO    := .venv-nemo-gym
 PY313   := $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3) $(shell command -v python3.13))
 ORS     := .venv-ors
 TRL     := .venv-trl
+TRAINERS := .venv-trainers
 CLIENT  := .venv-python
 FUZZFOR ?= 20s
 FUZZED  ?= ./...
 SHELL   := /bin/bash -o pipefail
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench bench-sessions build engine python examples peers sdks atropos clients race fuzz conformance interop stories clean
-.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions
+.PHONY: peers-tinker peers-ray peers-ors peers-trl peers-python peers-openenv peers-verifiers peers-nemo-gym peers-sessions peers-trainers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -152,6 +153,7 @@ $(NEMO)/.ready: httpapi/nemogym/testdata/requirements.txt
 	$(NEMO)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-compile --ignore-requires-python --requirement $<
 	@touch $@
 
+peers-trainers: $(TRAINERS)/.ready ## fetch verl, SkyRL and the Tinker cookbook, whose rollouts play by examples/trainers
 peers-trl: $(TRL)/.ready ## fetch TRL, with a PyTorch that runs on the CPU
 
 # 210 MB, some seconds.
@@ -166,6 +168,15 @@ $(TRL)/.ready: httpapi/ors/testdata/trl/requirements.txt httpapi/ors/testdata/tr
 	python3 -m venv $(TRL)
 	$(TRL)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
 	$(TRL)/bin/python httpapi/ors/testdata/trl/stubs.py >/dev/null
+	@touch $@
+
+# 700 MB, a minute, on top of TRL's environment, whose PyTorch they use. With an older transformers, as
+# verl and SkyRL want one; what they would need to train stays away.
+$(TRAINERS)/.ready: clients/python/tests/requirements-trainers.txt $(TRL)/.ready
+	python3 -m venv $(TRAINERS)
+	$(TRAINERS)/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement $<
+	$(TRAINERS)/bin/python -c 'import os, sysconfig; own = sysconfig.get_path("purelib"); \
+	  open(own + "/trl.pth", "w").write(own.replace(os.path.abspath("$(TRAINERS)"), os.path.abspath("$(TRL)")) + "\n")'
 	@touch $@
 
 $(RAY)/.ready: trainer/ray/testdata/requirements.txt
@@ -221,7 +232,7 @@ fuzz: engine ## every fuzz target for FUZZFOR
 # a policy learns. A node of Ray now and then dies as it starts, of its own ports: peers are tried
 # twice. Without a Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
 PEERS = $(GO) test -count=1 -timeout 15m -v -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo' ./trainer/tinker ./trainer/tiny ./trainer/ray
-interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
+interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers peers-trainers $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
 	$(PEERS) || { echo "once more:"; $(PEERS); }
 	$(GO) test -count=1 -timeout 20m -v -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL' ./httpapi/nemogym ./httpapi/ors ./httpapi/openenv
 	ASTRA_LEARN=1 $(GO) test -count=1 -timeout 30m -v -run '^TestLearns$$|^TestStories$$/^train$$' ./cmd/astra

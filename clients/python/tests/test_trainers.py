@@ -13,12 +13,17 @@ from conftest import Server
 from gold import ROOT
 
 TRL = ROOT / ".venv-trl"
+TRAINERS = ROOT / ".venv-trainers"
+recipes = pytest.mark.skipif(not (TRAINERS / ".ready").exists(), reason="`make peers-trainers` fetches the trainers")
 
 
-def run(python: Path, script: str, *args: str) -> Any:
+def run(python: Path, script: str, *args: str, store: Path | None = None) -> Any:
     """Run a script of this directory, and return what it says of its result."""
     here = Path(__file__).parent
-    environment = {**os.environ, "PYTHONPATH": str(here.parent / "src"), "TRL_EXPERIMENTAL_SILENCE": "1"}
+    path = os.pathsep.join(map(str, (here.parent / "src", ROOT / "examples/trainers")))
+    environment = {**os.environ, "PYTHONPATH": path, "TRL_EXPERIMENTAL_SILENCE": "1", "HF_HUB_OFFLINE": "1"}
+    if store:
+        environment["ASTRA_DIR"] = str(store)
     done = subprocess.run(
         [python, here / script, *args], env=environment, capture_output=True, text=True, timeout=900, check=False
     )
@@ -37,3 +42,41 @@ def test_trl(server: Server, tmp_path: Path) -> None:
         assert log["grad_norm"] > 0
         assert log["tools/failure_frequency"] == 0
         assert log["tools/call_frequency"] == 1.5  # of two and four calls, for two of four episodes
+
+
+@recipes
+def test_tinker_cookbook(server: Server) -> None:
+    """Groups of rollouts: gold is worth 1, what cannot be read is mended, and what cannot be judged fails its group."""
+    told = run(TRAINERS / "bin/python", "play_tinker.py", store=server.store)
+    assert told == {
+        "rewards": {"hinge-price": [1, 1], "two-parcels": [1, 1], "most-bolts": [0, 0]},
+        "mended": [1],
+        "broken": "Invalid",
+    }
+
+
+@recipes
+def test_verl(server: Server, tmp_path: Path) -> None:
+    """A batch of verl's; an episode that cannot be judged is tried three times."""
+    told = run(TRAINERS / "bin/python", "play_verl.py", str(tmp_path), store=server.store)
+    check_batch(told)
+    assert told["tries"] == 3
+
+
+@recipes
+def test_skyrl(server: Server, tmp_path: Path) -> None:
+    """A batch of SkyRL's."""
+    check_batch(run(TRAINERS / "bin/python", "play_skyrl.py", str(tmp_path), store=server.store))
+
+
+def check_batch(told: Any) -> None:
+    """Gold is worth 1, at its last token; only the model's words are trained on; invalid is no 0."""
+    played = told["played"]
+    rewards = {task: p["reward"] for task, p in played.items()}
+    assert rewards == {"hinge-price": 1, "most-bolts": 0, "two-parcels": 1}
+    assert all(p["at_the_end"] for p in played.values())
+    assert played["hinge-price"]["said"].endswith("</tool_call><|im_end|><think>\nWell.\n</think>\n\n2.35<|im_end|>")
+    assert played["two-parcels"]["said"].count("<|im_end|>") == 4
+    assert "Linz to Ulm" not in played["two-parcels"]["said"]
+    assert told["broken"] == "Invalid"
+    assert 0 < told["dithered"] < 1  # of what was called before it was cut off; there was no answer

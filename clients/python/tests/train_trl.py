@@ -18,30 +18,14 @@ from typing import Any
 import torch
 import trl.chat_template_utils
 from datasets import Dataset
-from gold import ARENAS, PARCELS, Gold
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from gold import Gold
+from scripted import TASKS, small_tokenizer
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 from transformers.utils import get_json_schema
 from trl import GRPOConfig, GRPOTrainer
 
 import astra_arenas
 from astra_arenas.trl import Environments
-
-TASKS = {"hinge-price": ARENAS[0], "two-parcels": PARCELS}
-
-
-def small_tokenizer() -> PreTrainedTokenizerFast:
-    """What arenas are made of in a few tokens, and the marks of Qwen3's chats, which TRL knows how to read."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=2000, initial_alphabet=letters, show_progress=False)
-    tokenizer.train([str(arena / "arena.yaml") for arena in TASKS.values()], trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
-    fast.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
-    fast.chat_template = trl.chat_template_utils.qwen3_chat_template
-    return fast
 
 
 def tiny(tokenizer: PreTrainedTokenizerFast) -> Qwen3ForCausalLM:
@@ -98,7 +82,7 @@ def main(store: str, out: str) -> None:
     environments = Environments([astra_arenas.Arena(name, control) for name in ("inventory", "parcels")])
     rows = [row for row in environments.rows if row["task"] in TASKS]
     check_schemas(environments)
-    tokenizer = small_tokenizer()
+    tokenizer = small_tokenizer(trl.chat_template_utils.qwen3_chat_template)
     model = tiny(tokenizer)
     before = {n: p.detach().clone() for n, p in model.named_parameters()}
     config = GRPOConfig(
