@@ -170,7 +170,7 @@ $(TRL)/.ready: httpapi/ors/testdata/trl/requirements.txt httpapi/ors/testdata/tr
 	$(TRL)/bin/python httpapi/ors/testdata/trl/stubs.py >/dev/null
 	@touch $@
 
-# 700 MB, a minute, on top of TRL's environment, whose PyTorch they use. With an older transformers, as
+# 480 MB, half a minute, on top of TRL's environment, whose PyTorch they use. With an older transformers, as
 # verl and SkyRL want one; what they would need to train stays away.
 $(TRAINERS)/.ready: clients/python/tests/requirements-trainers.txt $(TRL)/.ready
 	python3 -m venv $(TRAINERS)

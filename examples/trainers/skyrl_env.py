@@ -13,6 +13,8 @@ with this file on PYTHONPATH, and in its configuration
 
 generator.max_turns is the turns of the model, of which the last should be an answer: what is said in it
 that calls nothing is scored, and an episode that did not come to an answer is scored as it is.
+Set generator.max_input_length too, to what tools, messages and results may have in tokens: it is
+trainer.max_prompt_length by default, and a rollout that outgrows it is aborted, with SkyRL's own reward of 0.
 
 An episode that cannot be judged has no reward, and SkyRL no way to leave one rollout out: Invalid is raised,
 and ends the step. Needs the Python package with Gymnasium (pip install './clients/python[gymnasium]') and a server,

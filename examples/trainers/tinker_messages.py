@@ -10,7 +10,8 @@
 
 An RLDataset hands such groups to the cookbook's loop. Give that RetryOnFailure() as rollout strategy: an
 episode that cannot be judged then is played anew, and fails its group when that was in vain. A rollout
-that is cut off gets the cookbook's own reward (context_overflow_reward), and its episode is aborted.
+that is cut off, or has more tokens than the group allows, gets the cookbook's own reward
+(context_overflow_reward), and its episode is aborted.
 
 Needs the Python package (pip install ./clients/python) and a server, which it finds as the package does.
 """
@@ -74,13 +75,14 @@ class ArenaGroup(EnvGroupBuilder):
     task: str
     renderer: object
     size: int = 8
+    tokens: int = 32768  # of one rollout, at most
     opened: list = field(default_factory=list, init=False, repr=False)
 
     async def make_envs(self):
         arena = Arena(self.arena)
         played = [ArenaMessages(arena, self.task, self.renderer) for _ in range(self.size)]
         self.opened += played
-        return [EnvFromMessageEnv(self.renderer, messages) for messages in played]
+        return [EnvFromMessageEnv(self.renderer, messages, max_trajectory_tokens=self.tokens) for messages in played]
 
     async def cleanup(self):
         """Abort what was not submitted; it would stay open until it expires. Of one that has ended this is no error."""
