@@ -233,9 +233,10 @@ fuzz: engine ## every fuzz target for FUZZFOR
 # machine a peer's own patience may end: they are tried twice. Without a Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
 PEERS = $(GO) test -count=1 -timeout 15m -v -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo' ./trainer/tinker ./trainer/tiny ./trainer/ray
 FACES = $(GO) test -count=1 -timeout 20m -v -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL' ./httpapi/nemogym ./httpapi/ors ./httpapi/openenv
-interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers peers-trainers $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
+interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers peers-trainers peers-sessions $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
 	$(PEERS) || { echo "once more:"; $(PEERS); }
 	$(FACES) || { echo "once more:"; $(FACES); }
+	$(GO) test -count=1 -timeout 10m -v -run '^TestQuick$$' ./cmd/bench-sessions
 	ASTRA_LEARN=1 $(GO) test -count=1 -timeout 30m -v -run '^TestLearns$$|^TestStories$$/^train$$' ./cmd/astra
 
 bench: build python ## measure the budgets of DESIGN.md

@@ -27,7 +27,7 @@ type keptWorld struct {
 	from  memories
 	turn  chan struct{} // held while its setup runs
 	asked atomic.Int64  // how often
-	users int           // who begin an episode in it now; guarded by the worlds' mu
+	users atomic.Int64  // who begin an episode in it now; it grows under the worlds' mu alone
 
 	mu   sync.RWMutex // held for reading while it is cloned
 	mem  *memory      // nil until its key was asked for twice, and setup ran
@@ -37,6 +37,8 @@ type keptWorld struct {
 // worlds are an arena's kept worlds, the last used first.
 type worlds struct {
 	from memories
+
+	crowded atomic.Bool // more are kept than keptWorlds; changed under mu
 
 	mu     sync.Mutex
 	kept   []*keptWorld
@@ -57,30 +59,35 @@ func (ws *worlds) find(key worldKey) *keptWorld {
 		w = &keptWorld{key: key, from: ws.from, turn: make(chan struct{}, 1), gone: ws.closed}
 		if !ws.closed {
 			ws.kept = slices.Insert(ws.kept, 0, w)
+			ws.crowded.Store(len(ws.kept) > keptWorlds)
 		}
 	}
-	w.users++
+	w.users.Add(1)
 	w.asked.Add(1)
 	return w
 }
 
 // leave gives an entry back, and lets go what is kept beyond keptWorlds and not in use.
 func (ws *worlds) leave(w *keptWorld) {
-	for _, w := range ws.surplus(w) {
+	w.users.Add(-1)
+	if !ws.crowded.Load() {
+		return // most often: an opening takes the lock once
+	}
+	for _, w := range ws.surplus() {
 		w.release()
 	}
 }
 
-func (ws *worlds) surplus(left *keptWorld) (evicted []*keptWorld) {
+func (ws *worlds) surplus() (evicted []*keptWorld) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	left.users--
 	for i := len(ws.kept) - 1; i >= 0 && len(ws.kept) > keptWorlds; i-- {
-		if w := ws.kept[i]; w.users == 0 {
+		if w := ws.kept[i]; w.users.Load() == 0 {
 			evicted = append(evicted, w)
 			ws.kept = slices.Delete(ws.kept, i, i+1)
 		}
 	}
+	ws.crowded.Store(len(ws.kept) > keptWorlds)
 	return evicted
 }
 

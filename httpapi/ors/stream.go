@@ -6,7 +6,6 @@ import (
 	"iter"
 	"net/http"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -23,8 +22,6 @@ func newStream(w http.ResponseWriter) *stream {
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no")
-	// A limit on reading the request would end the answer, too.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // some writers in tests have none
 	w.WriteHeader(http.StatusOK)
 	return &stream{w: w}
 }
