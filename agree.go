@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Disagreement says where submitted messages and the log part; it is an ErrDisagrees.
@@ -186,6 +187,9 @@ func resultsOf(after []chatMessage) []chatMessage {
 // readChat reads messages member by member, because decoding into a struct would also
 // take "Tool_Calls", which a trainer does not read as tool_calls.
 func readChat(raw json.RawMessage) ([]chatMessage, error) {
+	if !utf8.Valid(raw) { // decoding would change the text of strings, and leave that of arguments
+		return nil, &Disagreement{0, fmt.Sprintf("messages are UTF-8, and are none at byte %d of the list", invalidAt(raw)+1)}
+	}
 	var list []map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &list); err != nil || list == nil {
 		return nil, &Disagreement{0, "messages are a list of chat messages (objects with role and content)"}

@@ -207,6 +207,7 @@ func cassetteOf(text string) (*astra.Cassette, error) {
 func FuzzChat(f *testing.F) {
 	f.Add([]byte(`[{"role":"user","content":"hi"},{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"f","arguments":{"x":1}}}]},{"role":"tool","tool_call_id":"a","content":[{"type":"text","text":"y"}]}]`))
 	f.Add([]byte(`[{"role":"tool","content":"x"}]`))
+	f.Add([]byte("[{\"role\":\"assistant\",\"tool_calls\":[{\"id\":\"a\",\"function\":{\"name\":\"f\",\"arguments\":{\"x\xff\":1}}}]},{\"role\":\"tool\",\"tool_call_id\":\"a\",\"content\":\"y\"}]"))
 	f.Fuzz(func(t *testing.T, messages []byte) {
 		chat, err := (&astra.Trajectory{Messages: messages}).Chat()
 		if err != nil {

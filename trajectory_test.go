@@ -123,6 +123,7 @@ func TestAgree(t *testing.T) {
 		{"call without id", `"id":"b",`, ``, 0, 2, "id of its own"},
 		{"no list", chat, `{}`, 0, 0, "list of chat messages"},
 		{"null", chat, `null`, 0, 0, "list of chat messages"},
+		{"no UTF-8", `{"quantity":200}`, "{\"quantity\":200,\"\xff\":1}", 0, 0, "UTF-8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			messages := strings.Replace(chat, tc.old, tc.new, 1)
