@@ -51,7 +51,7 @@ func FuzzWritten(f *testing.F) {
 		}
 		var written tail
 		var tokens []int32
-		for _, d := range dice {
+		for _, d := range dice[:min(len(dice), 256)] { // each reads back all before it
 			id := choice[int(d)%len(choice)]
 			if !written.takes(id, seen) {
 				continue
