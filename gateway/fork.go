@@ -11,25 +11,46 @@ import (
 
 // A ForkRequest asks for n copies of an episode as it was after step At.
 type ForkRequest struct {
-	At        *int          `json:"at,omitempty"`    // nil: as it is now
-	N         int           `json:"n,omitempty"`     // default 1, at most 64
-	Group     string        `json:"group,omitempty"` // forks do not inherit their parent's
-	Principal string        `json:"-"`
-	TTL       time.Duration `json:"-"`
+	At        *int   `json:"at,omitempty"`    // nil: as it is now
+	N         int    `json:"n,omitempty"`     // default 1, at most 64
+	Group     string `json:"group,omitempty"` // forks do not inherit their parent's
+	Principal string `json:"-"`
+	// Keys, if set, are the forks', one each and as hard to guess as any. Then a request can
+	// be repeated: a key that an open fork of this episode, step and group has is answered
+	// with that, one of any other episode with astra.ErrConflict, of an ended fork with astra.ErrEnded.
+	Keys []astra.Key   `json:"-"`
+	TTL  time.Duration `json:"-"`
+}
+
+// check says what is wrong with the request, and how many forks it asks for.
+func (r *ForkRequest) check() (n int, err error) {
+	n = orDefault(r.N, max(len(r.Keys), 1))
+	distinct := map[astra.Key]bool{}
+	for _, k := range r.Keys {
+		distinct[k] = true
+	}
+	switch {
+	case n < 1 || n > maxForks:
+		return 0, refuse("1 to %d forks can be made at once", maxForks)
+	case len(r.Keys) > 0 && (len(r.Keys) != n || len(distinct) != n):
+		return 0, refuse("%d forks need %d different keys, or none", n, n)
+	}
+	return n, nil
 }
 
 const maxForks = 64
 
 // Fork makes independent episodes that share the history up to a step of any episode,
-// finished ones too. If one cannot be opened, those already made are aborted. The world
-// at that step is made once and copied for each.
+// finished ones too. If one cannot be opened, those already made are aborted, unless they have
+// keys of the caller's, who may repeat the request. The world at that step is made once and
+// copied for each.
 func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest) ([]*Opening, error) {
-	req.N = orDefault(req.N, 1)
-	if req.N < 1 || req.N > maxForks {
-		return nil, refuse("1 to %d forks can be made at once", maxForks)
+	n, err := req.check()
+	if err != nil {
+		return nil, err
 	}
 	var forks []*Opening
-	err := g.use(ctx, id, func(e *episode) error {
+	err = g.use(ctx, id, func(e *episode) error {
 		history, at, err := g.history(ctx, e, req.At)
 		if err != nil {
 			return err
@@ -39,15 +60,18 @@ func (g *Gateway) Fork(ctx context.Context, id astra.EpisodeID, req ForkRequest)
 			return err
 		}
 		defer done()
-		for err == nil && len(forks) < req.N {
+		for err == nil && len(forks) < n {
 			var o *Opening
-			if o, err = g.forkOne(ctx, e, &req, history, at, world); err == nil {
+			if o, err = g.forkOne(ctx, e, &req, len(forks), history, at, world); err == nil {
 				forks = append(forks, o)
 			}
 		}
 		return err
 	})
 	if err != nil {
+		if len(req.Keys) > 0 {
+			return nil, err
+		}
 		for _, o := range forks {
 			err = errors.Join(err, g.Abort(context.WithoutCancel(ctx), o.Episode, "its siblings could not be opened"))
 		}
@@ -123,8 +147,30 @@ func (g *Gateway) rebuildAt(ctx context.Context, e *episode, at int) (Instance, 
 	return inst, err
 }
 
-// forkOne opens one copy, with a copy of the world if there is one.
-func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, history []astra.Event, at int, from Instance) (*Opening, error) {
+// forked answers who forks with a key of its own: nil if the key has no episode yet.
+func (g *Gateway) forked(ctx context.Context, key astra.Key, parent astra.EpisodeID, req *ForkRequest) (*Opening, error) {
+	e, err := g.keyed(ctx, key)
+	if e == nil || err != nil {
+		return nil, err
+	}
+	switch is := e.rec; {
+	case is.Parent != parent || is.Group != req.Group || req.At != nil && is.At != *req.At:
+		return nil, astra.ErrConflict
+	case is.Over():
+		return nil, astra.ErrEnded
+	}
+	return openingOf(e, key), nil
+}
+
+// forkOne opens the i-th copy, with a copy of the world if there is one.
+func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, i int, history []astra.Event, at int, from Instance) (*Opening, error) {
+	key := astra.NewKey()
+	if len(req.Keys) > 0 {
+		key = req.Keys[i]
+		if was, err := g.forked(ctx, key, e.id, req); was != nil || err != nil {
+			return was, err
+		}
+	}
 	o := e.rec.Opened
 	o.Parent, o.At, o.Group, o.Principal, o.Expires = e.id, at, req.Group, req.Principal, g.expiry(req.TTL)
 	var world Instance
@@ -134,7 +180,7 @@ func (g *Gateway) forkOne(ctx context.Context, e *episode, req *ForkRequest, his
 			return nil, err
 		}
 	}
-	opening, err := g.begin(ctx, o, astra.NewKey(), history, world)
+	opening, err := g.begin(ctx, o, key, history, world)
 	if err != nil && world != nil {
 		world.Close()
 	}

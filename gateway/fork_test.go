@@ -273,3 +273,43 @@ func TestStateWithoutState(t *testing.T) {
 		t.Errorf("StateAt of no episode: %v", err)
 	}
 }
+
+// Keys of the caller's make forking the same thing to do twice.
+func TestForkWithKeys(t *testing.T) {
+	h := newHouse(t, &gateway.Options{MaxOpen: 4})
+	o, err := h.Open(t.Context(), gateway.OpenRequest{Arena: "bank", Task: "read", Mode: astra.Eval})
+	must(t, err)
+	at := 0
+	req := gateway.ForkRequest{At: &at, Group: "g", Keys: []astra.Key{astra.NewKey(), astra.NewKey()}}
+	first, err := h.Fork(t.Context(), o.Episode, req)
+	must(t, err)
+	h.restart()
+	again, err := h.Fork(t.Context(), o.Episode, req)
+	must(t, err)
+	for i := range first {
+		if first[i].Key != req.Keys[i] || again[i].Key != req.Keys[i] || again[i].Episode != first[i].Episode || again[i].Message != first[i].Message {
+			t.Errorf("fork %d: %+v, and again %+v", i, first[i], again[i])
+		}
+	}
+	refused := func(what string, want error, change func(*gateway.ForkRequest)) {
+		t.Helper()
+		other := req
+		change(&other)
+		if _, err := h.Fork(t.Context(), o.Episode, other); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+	}
+	refused("another group", astra.ErrConflict, func(r *gateway.ForkRequest) { r.Group = "" })
+	refused("its own key", astra.ErrConflict, func(r *gateway.ForkRequest) { r.Keys = []astra.Key{o.Key} })
+	refused("one key twice", astra.ErrRefused, func(r *gateway.ForkRequest) { r.Keys = []astra.Key{req.Keys[0], req.Keys[0]} })
+	refused("too few keys", astra.ErrRefused, func(r *gateway.ForkRequest) { r.N = 3 })
+
+	// There is room for one more, which the repeat finds.
+	more := []astra.Key{astra.NewKey(), astra.NewKey()}
+	refused("no room", astra.ErrFull, func(r *gateway.ForkRequest) { r.Keys = more })
+	must(t, h.Abort(t.Context(), first[0].Episode, "done"))
+	if forks, err := h.Fork(t.Context(), o.Episode, gateway.ForkRequest{Group: "g", Keys: more}); err != nil || len(forks) != 2 || h.Stats().Opened != 2 {
+		t.Errorf("with room: %d forks, %v; opened %d since the restart", len(forks), err, h.Stats().Opened)
+	}
+	refused("one that has ended", astra.ErrEnded, func(*gateway.ForkRequest) {})
+}

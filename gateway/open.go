@@ -71,8 +71,8 @@ func (g *Gateway) Open(ctx context.Context, req OpenRequest) (*Opening, error) {
 	return g.begin(ctx, o, cmp.Or(req.Key, astra.NewKey()), nil, nil)
 }
 
-// reopened answers who opens an episode with a key of its own: nil if the key has none yet.
-func (g *Gateway) reopened(ctx context.Context, key astra.Key, want *astra.Opened) (*Opening, error) {
+// keyed is the episode of a key that its opener chose, nil if there is none yet.
+func (g *Gateway) keyed(ctx context.Context, key astra.Key) (*episode, error) {
 	id, err := g.Resolve(ctx, key)
 	if errors.Is(err, astra.ErrNotFound) {
 		return nil, nil
@@ -84,7 +84,13 @@ func (g *Gateway) reopened(ctx context.Context, key astra.Key, want *astra.Opene
 	if errors.Is(err, astra.ErrNotFound) {
 		return nil, fmt.Errorf("%w: it is being opened", astra.ErrBusy)
 	}
-	if err != nil {
+	return e, err
+}
+
+// reopened answers who opens an episode with a key of its own: nil if the key has none yet.
+func (g *Gateway) reopened(ctx context.Context, key astra.Key, want *astra.Opened) (*Opening, error) {
+	e, err := g.keyed(ctx, key)
+	if e == nil || err != nil {
 		return nil, err
 	}
 	switch was := e.rec; {

@@ -49,13 +49,18 @@ func (g *Gateway) StateAt(ctx context.Context, id astra.EpisodeID, at *int) (*St
 type RewindRequest struct {
 	Step      int           `json:"step"` // 0 is before the first
 	Principal string        `json:"-"`
+	Key       astra.Key     `json:"-"` // as those of a ForkRequest
 	TTL       time.Duration `json:"-"`
 }
 
 // Rewind takes an episode up again after a step, finished ones too. A log only grows, so
 // that is one fork made there; the episode itself stays as it is.
 func (g *Gateway) Rewind(ctx context.Context, id astra.EpisodeID, req RewindRequest) (*Opening, error) {
-	forks, err := g.Fork(ctx, id, ForkRequest{At: &req.Step, Principal: req.Principal, TTL: req.TTL})
+	fork := ForkRequest{At: &req.Step, Principal: req.Principal, TTL: req.TTL}
+	if req.Key != "" {
+		fork.Keys = []astra.Key{req.Key}
+	}
+	forks, err := g.Fork(ctx, id, fork)
 	if err != nil {
 		return nil, err
 	}

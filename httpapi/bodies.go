@@ -26,13 +26,16 @@ type ForkBody struct {
 	gateway.ForkRequest
 	Principal string `json:"principal,omitempty"`
 	TTL       int64  `json:"ttl,omitempty"` // seconds
+	// Keys are the forks', one each, as OpenBody's Key. Default keys of the gateway's.
+	Keys []astra.Key `json:"keys,omitempty"`
 }
 
 // RewindBody says where to go back to.
 type RewindBody struct {
-	Step      *int   `json:"step"` // 0 is before the first
-	Principal string `json:"principal,omitempty"`
-	TTL       int64  `json:"ttl,omitempty"` // seconds
+	Step      *int      `json:"step"` // 0 is before the first
+	Principal string    `json:"principal,omitempty"`
+	TTL       int64     `json:"ttl,omitempty"` // seconds
+	Key       astra.Key `json:"key,omitempty"` // of the fork, as OpenBody's
 }
 
 // CallBody is one tool call. The key may be given here or as the header Idempotency-Key.
@@ -108,6 +111,23 @@ const maxTTL = 366 * 24 * 60 * 60
 // chosenKey is the form of our own keys: whoever guesses one plays the episode.
 var chosenKey = regexp.MustCompile(`^[0-9a-f]{32}$`)
 
+func checkKeys(keys ...astra.Key) error {
+	for _, k := range keys {
+		if !chosenKey.MatchString(string(k)) {
+			return fmt.Errorf("%w: a key is 128 random bits as 32 hexadecimal digits, or left out", astra.ErrRefused)
+		}
+	}
+	return nil
+}
+
+// optional is a key in a list, or none.
+func optional(k astra.Key) []astra.Key {
+	if k == "" {
+		return nil
+	}
+	return []astra.Key{k}
+}
+
 func ttl(seconds int64) (time.Duration, error) {
 	if seconds < 0 || seconds > maxTTL {
 		return 0, fmt.Errorf("%w: ttl is a number of seconds up to %d", astra.ErrRefused, maxTTL)
@@ -118,8 +138,8 @@ func ttl(seconds int64) (time.Duration, error) {
 func (b *OpenBody) request() (gateway.OpenRequest, error) {
 	req := b.OpenRequest
 	req.Principal, req.Key = principal(b.Principal), b.Key
-	if b.Key != "" && !chosenKey.MatchString(string(b.Key)) {
-		return req, fmt.Errorf("%w: key is 128 random bits as 32 hexadecimal digits, or left out", astra.ErrRefused)
+	if err := checkKeys(optional(b.Key)...); err != nil {
+		return req, err
 	}
 	var err error
 	req.TTL, err = ttl(b.TTL)
@@ -128,7 +148,10 @@ func (b *OpenBody) request() (gateway.OpenRequest, error) {
 
 func (b *ForkBody) request() (gateway.ForkRequest, error) {
 	req := b.ForkRequest
-	req.Principal = principal(b.Principal)
+	req.Principal, req.Keys = principal(b.Principal), b.Keys
+	if err := checkKeys(b.Keys...); err != nil {
+		return req, err
+	}
 	var err error
 	req.TTL, err = ttl(b.TTL)
 	return req, err
@@ -138,7 +161,10 @@ func (b *RewindBody) request() (req gateway.RewindRequest, err error) {
 	if b.Step == nil {
 		return req, fmt.Errorf("%w: say which step to go back to; 0 is before the first", astra.ErrRefused)
 	}
-	req.Step, req.Principal = *b.Step, principal(b.Principal)
+	if err := checkKeys(optional(b.Key)...); err != nil {
+		return req, err
+	}
+	req.Step, req.Principal, req.Key = *b.Step, principal(b.Principal), b.Key
 	req.TTL, err = ttl(b.TTL)
 	return req, err
 }

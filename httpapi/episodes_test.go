@@ -85,10 +85,24 @@ func TestForkAndAbort(t *testing.T) {
 	if len(forks.Episodes) != 2 || forks.Episodes[0].Episode == forks.Episodes[1].Episode {
 		t.Fatalf("forks = %+v", forks.Episodes)
 	}
+	keyed := `{"at":1,"keys":["0123456789abcdef0123456789abcdef"]}`
+	for range 2 {
+		h.expect(&forks, 201, "POST", "/v1/episodes/"+string(id)+"/fork", keyed)
+		h.expect(nil, 201, "POST", "/v1/episodes/"+string(id)+"/rewind", `{"step":0,"key":"00112233445566778899aabbccddeeff"}`)
+	}
+	var page astra.Page
+	if h.expect(&page, 200, "GET", "/v1/episodes", ""); len(page.Episodes) != 5 {
+		t.Errorf("%d episodes after one play, two forks, and a fork and a rewind asked for twice", len(page.Episodes))
+	}
+	for path, body := range map[string]string{"/fork": `{"keys":["guess"]}`, "/rewind": `{"step":0,"key":"guess"}`} {
+		if p := h.do("POST", "/v1/episodes/"+string(id)+path, body).problem(t); p.Status != 422 || !strings.Contains(p.Detail, "128 random bits") {
+			t.Errorf("%s with a key that is easy to guess: %+v", path, p)
+		}
+	}
 	at := "/v1/episodes/" + string(forks.Episodes[0].Episode)
 	var ep astra.Episode
 	h.expect(&ep, 200, "GET", at, "")
-	if ep.Parent != id || ep.At != 1 || len(ep.Steps) != 1 || ep.Group != "forks" {
+	if ep.Parent != id || ep.At != 1 || len(ep.Steps) != 1 || ep.Group != "" {
 		t.Errorf("fork = %+v", ep)
 	}
 	h.expect(nil, 204, "POST", at+"/abort", `{"reason":"enough"}`)

@@ -207,7 +207,7 @@ func TestOpenAPIBodies(t *testing.T) {
 		"/v1/episodes/{id}/calls":  `{"tool":"stock","args":{"item":"nut"},"idempotency_key":"k"}`,
 		"/v1/episodes/{id}/turns":  `{"reply":"yes"}`,
 		"/v1/episodes/{id}/submit": `{"answer":[1],"messages":[]}`,
-		"/v1/episodes/{id}/fork":   `{"at":1,"n":2,"group":"g","ttl":5,"principal":"me"}`,
+		"/v1/episodes/{id}/fork":   `{"at":1,"n":2,"group":"g","ttl":5,"principal":"me","keys":["0123456789abcdef0123456789abcdef","0123456789abcdef0123456789abcde0"]}`,
 		"/v1/episodes/{id}/rewind": `{"step":1,"ttl":5,"principal":"me"}`,
 		"/v1/episodes/{id}/abort":  `{"reason":"enough"}`,
 		"/v1/keys/resolve":         `{"key":"00"}`,

@@ -64,7 +64,8 @@ func newProgram(kind astra.RuntimeKind, a *astra.Arena) (*program, []byte, error
 
 // run says what the program runs on.
 func (p *program) run(m *machine, g guest) {
-	p.machine, p.guest, p.worlds.from = m, g, m.memories
+	p.machine, p.guest = m, g
+	p.worlds.from, p.worlds.most = m.memories, putAwayBytes
 }
 
 // load runs module code in a memory that begins as base, and keeps what is left.

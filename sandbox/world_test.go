@@ -303,7 +303,7 @@ func TestKeptWorlds(t *testing.T) {
 					t.Fatalf("a kept world says\n%s\nnot\n%s", got, want)
 				}
 			}
-			if p.worlds.kept[0].mem == nil {
+			if p.worlds.ready.Front().Value.(*keptWorld).mem == nil {
 				t.Error("a world that was asked for four times was not kept")
 			}
 			for seed := range int64(keptWorlds + 10) {
@@ -314,8 +314,8 @@ func TestKeptWorlds(t *testing.T) {
 				i.Close()
 				other.Close()
 			}
-			if n := len(p.worlds.kept); n != keptWorlds {
-				t.Errorf("%d worlds are kept, want %d", n, keptWorlds)
+			if n := p.worlds.ready.Len(); n != keptWorlds {
+				t.Errorf("%d worlds are ready, want %d", n, keptWorlds)
 			}
 			p.Close()
 			if p.image.out != 0 {
@@ -347,7 +347,7 @@ func TestOneSetupForAGroup(t *testing.T) {
 	asked := func() (n int64) {
 		p.worlds.mu.Lock()
 		defer p.worlds.mu.Unlock()
-		for _, w := range p.worlds.kept {
+		for _, w := range p.worlds.byKey {
 			n += w.asked.Load()
 		}
 		return n
@@ -374,7 +374,60 @@ func TestOneSetupForAGroup(t *testing.T) {
 	if n := c.setups.Load(); n != seeds {
 		t.Errorf("setup ran %d times for %d worlds, each asked for %d times at once", n, seeds, members)
 	}
-	if n := len(p.worlds.kept); n != keptWorlds {
-		t.Errorf("%d worlds are kept when all are open, want %d", n, keptWorlds)
+	if n := p.worlds.ready.Len(); n != keptWorlds {
+		t.Errorf("%d worlds are ready when all are open, want %d", n, keptWorlds)
+	}
+}
+
+// Groups whose episodes are opened one at a time, each after one of every other group, find
+// their world put away: setup runs once before that is known to be worth while, and once more.
+func TestWorldsPutAway(t *testing.T) {
+	for way, o := range ways {
+		t.Run(way, func(t *testing.T) {
+			p := load(t, newTestRuntime(t, o), testArena(t, shop, shopTools...))
+			c := &counted{guest: p.guest, wait: func() {}}
+			p.guest = c
+			const members, seeds = 4, keptWorlds + 10
+			want := map[int64]string{}
+			for k := range int64(members * seeds) {
+				seed := k % seeds
+				i := start(t, p, seed)
+				got := history(t, i, 3)
+				i.Close()
+				if want[seed] == "" {
+					want[seed] = got
+				}
+				if got != want[seed] {
+					t.Fatalf("the world of seed %d, asked for again, says\n%s\nnot\n%s", seed, got, want[seed])
+				}
+			}
+			if n := c.setups.Load(); n != 2*seeds {
+				t.Errorf("setup ran %d times for %d worlds, each asked for %d times", n, seeds, members)
+			}
+			p.Close()
+			if p.image.out != 0 {
+				t.Errorf("%d memories were not released", p.image.out)
+			}
+		})
+	}
+}
+
+// What is put away is bounded, keys of worlds that were asked for once too.
+func TestWorldsBounded(t *testing.T) {
+	p := load(t, newTestRuntime(t, Options{}), testArena(t, shop, shopTools...))
+	p.worlds.most = (keptWorlds + 20) * entryBytes
+	for seed := range int64(keptWorlds + 100) {
+		start(t, p, seed).Close()
+	}
+	for seed := range int64(keptWorlds + 100) {
+		start(t, p, seed).Close()
+		start(t, p, seed).Close()
+	}
+	sum := 0
+	for _, w := range p.worlds.byKey {
+		sum += w.bytes
+	}
+	if ws := &p.worlds; ws.bytes > ws.most || sum != ws.bytes || len(ws.byKey) != ws.ready.Len()+ws.away.Len() {
+		t.Errorf("%d bytes, %d by sum, of at most %d; %d entries, %d ready and %d away", ws.bytes, sum, ws.most, len(ws.byKey), ws.ready.Len(), ws.away.Len())
 	}
 }

@@ -21,6 +21,7 @@ type contestant struct {
 // A host is a running server with its door: session makes its i-th.
 type host struct {
 	*server
+	addr    string // for who asks for nothing
 	meter   *meter
 	session func(i int) session
 }
@@ -53,12 +54,17 @@ func peer(script string, sessions func(m *meter, addr string) func(int) session)
 			return nil, err
 		}
 		_, port, _ := net.SplitHostPort(addrs[0])
-		s, err := start(ctx, dir, []string{"ASTRA_BENCH_DATA=" + l.data}, addrs, l.python, filepath.Join(l.peers, script), port)
+		sums := filepath.Join(dir, "stops")
+		if err := clearStops(sums); err != nil {
+			return nil, err
+		}
+		s, err := start(ctx, dir, []string{"ASTRA_BENCH_DATA=" + l.data, "ASTRA_BENCH_STOPS=" + sums}, addrs, l.python, filepath.Join(l.peers, script), port)
 		if err != nil {
 			return nil, err
 		}
+		s.stops = pythonStops(sums)
 		m := &meter{}
-		return &host{s, m, sessions(m, addrs[0])}, nil
+		return &host{s, addrs[0], m, sessions(m, addrs[0])}, nil
 	}
 }
 
@@ -70,7 +76,7 @@ func face(sessions func(m *meter, addr string) func(int) session) func(context.C
 			return nil, err
 		}
 		m := &meter{}
-		return &host{s, m, sessions(m, addrs[2])}, nil
+		return &host{s, addrs[2], m, sessions(m, addrs[2])}, nil
 	}
 }
 
@@ -94,7 +100,7 @@ func astraMCP(ctx context.Context, l *lab, dir string) (*host, error) {
 		s.stop()
 		return nil, err
 	}
-	return &host{s, m, episodes(m, addrs[0], control)}, nil
+	return &host{s, addrs[0], m, episodes(m, addrs[0], control)}, nil
 }
 
 // serve starts astra; addrs are those of its doors: agents, control, faces.
@@ -102,7 +108,10 @@ func (l *lab) serve(ctx context.Context, dir string) (s *server, addrs []string,
 	if addrs, err = freeAddrs(3); err != nil {
 		return nil, nil, err
 	}
-	s, err = start(ctx, dir, nil, addrs, l.astra, "serve", "--dir", filepath.Join(dir, "store"), "--agents", addrs[0], "--control", addrs[1], "--faces", addrs[2], l.arena)
+	s, err = start(ctx, dir, []string{"GODEBUG=gctrace=1"}, addrs, l.astra, "serve", "--dir", filepath.Join(dir, "store"), "--agents", addrs[0], "--control", addrs[1], "--faces", addrs[2], l.arena)
+	if err == nil {
+		s.stops = goStops(s.log())
+	}
 	return s, addrs, err
 }
 

@@ -75,13 +75,17 @@ func (l level) play(ctx context.Context, h *host, c *catalogue) result {
 	defer each(players, func(p *player) { p.hangUp() })
 	r := result{Sessions: l.sessions, base: h.resident()}
 	sent, received := h.meter.sent.Load(), h.meter.received.Load()
+	busy := h.busy()
+	h.stopped()
 	opening := each(players, func(p *player) { p.open(ctx) })
 	r.idle = h.resident()
-	stop := h.watch()
+	stop, lag := h.watch(), h.knock(ctx)
 	searching := each(players, func(p *player) { p.search(ctx, c, l.calls) })
 	most := stop()
+	r.Lag = lag()
 	r.active, r.Files = most.resident, most.files
 	each(players, func(p *player) { p.do(ctx, act{ending, p.end}) })
+	r.Stops, r.Busy = h.stopped(), (h.busy() - busy).Seconds()
 	r.Sent, r.Received = h.meter.sent.Load()-sent, h.meter.received.Load()-received
 	r.add(players, opening, searching, l.calls)
 	return r
@@ -124,6 +128,9 @@ type result struct {
 	Files    int            `json:"files"`                  // that the server has open
 	Sent     int64          `json:"sent_bytes"`             // by the sessions
 	Received int64          `json:"received_bytes"`
+	Lag      quantiles      `json:"lag"`   // how long the server takes to say that there is nothing at a path, while it is called
+	Stops    stops          `json:"stops"` // its garbage collector's, from the first connection to the last close
+	Busy     float64        `json:"busy_s"`
 	Errors   map[string]int `json:"errors,omitempty"` // sessions, by what ended them
 
 	base, idle, active float64 // KiB

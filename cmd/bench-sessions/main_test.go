@@ -66,6 +66,10 @@ func checkQuick(t *testing.T, name string, out io.Reader) {
 		if r.Server != name || r.Success != 1 || len(r.Errors) > 0 || r.Offered != r.Achieved || r.Call.P50 <= 0 || r.Connect.Max < r.Connect.P50 || r.Reset.P99 <= 0 || r.Close.P50 <= 0 || r.Sent == 0 || r.Received == 0 {
 			t.Errorf("%s: %+v", name, r.result)
 		}
+		python := !strings.HasPrefix(name, "astra") // collects with few sessions, too
+		if r.Lag.P50 <= 0 || r.Busy <= 0 || r.Stops.Longest > r.Stops.Total || python && r.Stops.Total <= 0 {
+			t.Errorf("%s: lag %v, busy for %v s, stopped %+v", name, r.Lag, r.Busy, r.Stops)
+		}
 		if r.Files < r.Sessions || r.Base <= 0 {
 			t.Errorf("%s with %d sessions has %d files open and %v MiB", name, r.Sessions, r.Files, r.Base)
 		}
@@ -106,7 +110,8 @@ func unreliable(t *testing.T, c *catalogue, answer func(seed int, w http.Respons
 		t.Fatal(err)
 	}
 	m := &meter{}
-	return &host{&server{cmd: &exec.Cmd{Process: self}}, m, nemoGyms(m, srv.Listener.Addr().String(), "")}
+	addr := srv.Listener.Addr().String()
+	return &host{&server{cmd: &exec.Cmd{Process: self}}, addr, m, nemoGyms(m, addr, "")}
 }
 
 func testCatalogue(t *testing.T) *catalogue {
@@ -242,5 +247,31 @@ func TestQuantiles(t *testing.T) {
 	}
 	if got := quantilesOf(nil).String(); got != "– / –" {
 		t.Errorf("of nothing: %q", got)
+	}
+}
+
+func TestStops(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	write := func(text string) {
+		f, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := io.WriteString(f, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := goStops(log)
+	if got := read(); got != (stops{}) {
+		t.Errorf("without a log: %+v", got)
+	}
+	write("serving\ngc 1 @0.004s 1%: 0.25+1.5+0.5 ms clock, 0.5+0.1/1/0+1 ms cpu, 4->4->0 MB, 4 MB goal, 2 P\ngc is fine\ngc 2 @1s 1%: 2+10")
+	if got, want := read(), (stops{.75, .5}); got != want {
+		t.Errorf("stopped %+v, want %+v", got, want)
+	}
+	write("+0.125 ms clock, 1+2+3 ms cpu\n")
+	if got, want := read(), (stops{2.125, 2}); got != want {
+		t.Errorf("then stopped %+v, want %+v", got, want)
 	}
 }

@@ -18,6 +18,8 @@ type server struct {
 	cmd  *exec.Cmd
 	dir  string // its own, with its log
 	gone chan struct{}
+
+	stops func() stops // since it was asked last; nil if nobody knows
 }
 
 // startTime is how long a server may take until it listens; NeMo Gym imports for seconds.
@@ -25,12 +27,12 @@ const startTime = time.Minute
 
 // start runs a command until stop, and returns once all addrs are listened on.
 func start(ctx context.Context, dir string, env []string, addrs []string, name string, args ...string) (*server, error) {
-	log, err := os.Create(filepath.Join(dir, "log"))
+	s := &server{cmd: exec.CommandContext(ctx, name, args...), dir: dir, gone: make(chan struct{})}
+	log, err := os.Create(s.log())
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	s := &server{cmd: exec.CommandContext(ctx, name, args...), dir: dir, gone: make(chan struct{})}
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
@@ -67,10 +69,12 @@ func (s *server) listens(ctx context.Context, addr string) error {
 	}
 }
 
+func (s *server) log() string { return filepath.Join(s.dir, "log") }
+
 // lastWords is the end of its log.
 func (s *server) lastWords() string {
 	const most = 600
-	b, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	b, _ := os.ReadFile(s.log())
 	return strings.TrimSpace(string(b[max(len(b)-most, 0):]))
 }
 
@@ -91,6 +95,28 @@ func (s *server) resident() float64 {
 		}
 	}
 	return 0
+}
+
+// busy is how long it has kept cores busy, as far as the system tells.
+func (s *server) busy() time.Duration {
+	const tick = time.Second / 100 // the kernel's unit for user space, on every architecture of Go's
+	b, _ := os.ReadFile(s.proc("stat"))
+	_, rest, _ := strings.Cut(string(b), ") ") // after the command, which may have spaces
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * tick
+}
+
+// stopped is how long its garbage collector held it up since this was asked last.
+func (s *server) stopped() stops {
+	if s.stops == nil {
+		return stops{}
+	}
+	return s.stops()
 }
 
 // files is how many it has open, sockets included.

@@ -16,11 +16,12 @@ func markdown(w io.Writer, machine string, l level, rows []result, notes []strin
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s. The load comes from the same cores. Groups of %d sessions have the same world; %d calls a session; %v to connect, %v for a level.\n\n", machine, group, l.calls, l.patience, l.limit)
 	summary(&b, rows)
-	b.WriteString("\n| server | sessions | success | connect p50 / p99 | reset p50 / p99 | call p50 / p99 | opened/s | calls/s, offered → achieved | KiB a session, idle / active | MiB before | files | MB sent / received |\n")
-	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+	b.WriteString("\n| server | sessions | success | connect p50 / p99 | reset p50 / p99 | call p50 / p99 | opened/s | calls/s, offered → achieved | KiB a session, idle / active | MiB before | files | MB sent / received | lag p50 / p99 | collector stops, in all / longest | CPU a session |\n")
+	b.WriteString("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range rows {
-		fmt.Fprintf(&b, "| %s | %d | %.1f %% | %v | %v | %v | %.0f | %.0f → %.0f | %.0f / %.0f | %.0f | %d | %.1f / %.1f |\n", r.Server, r.Sessions, 100*r.Success,
-			r.Connect, r.Reset, r.Call, r.Opened, r.Offered, r.Achieved, r.Idle, r.Active, r.Base, r.Files, float64(r.Sent)/1e6, float64(r.Received)/1e6)
+		fmt.Fprintf(&b, "| %s | %d | %.1f %% | %v | %v | %v | %.0f | %.0f → %.0f | %.0f / %.0f | %.0f | %d | %.1f / %.1f | %v | %s / %s | %s |\n", r.Server, r.Sessions, 100*r.Success,
+			r.Connect, r.Reset, r.Call, r.Opened, r.Offered, r.Achieved, r.Idle, r.Active, r.Base, r.Files, float64(r.Sent)/1e6, float64(r.Received)/1e6,
+			r.Lag, duration(r.Stops.Total), duration(r.Stops.Longest), duration(1000*r.Busy/float64(r.Sessions)))
 	}
 	remarks(&b, rows, notes)
 	_, err := io.WriteString(w, b.String())

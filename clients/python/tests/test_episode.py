@@ -196,12 +196,16 @@ def test_lost_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
     assert episode.submit().reward == episode.score().reward
 
 
-def test_what_may_not_be_done_twice_is_not_repeated(relay: Relay) -> None:
+def test_lost_forks_are_found_again(relay: Relay, bank: Arena) -> None:
     episode = Arena("bank", relay.control).open("read")
     relay.lose["fork"] = 1
-    with pytest.raises(astra_.Unreachable):
-        episode.fork(2)
-    assert relay.seen["fork"] == 1
+    forks = episode.fork(2, group="lost-forks")
+    assert relay.seen["fork"] == 2
+    made = bank.control.get("/v1/episodes", group="lost-forks")["episodes"]
+    assert {e["episode"] for e in made} == {f.id for f in forks} and len(forks) == 2
+    relay.lose["rewind"] = 1
+    assert episode.rewind(0).id not in {f.id for f in forks}
+    assert relay.seen["rewind"] == 2
     episode.abort()
 
 

@@ -7,6 +7,9 @@ import os
 import random
 import re
 
+import stops
+
+stops.watch(os.environ["ASTRA_BENCH_STOPS"])
 with open(os.path.join(os.environ["ASTRA_BENCH_DATA"], "items.json")) as f:
     ITEMS = json.load(f)
 with open(os.path.join(os.environ["ASTRA_BENCH_DATA"], "places.json")) as f:

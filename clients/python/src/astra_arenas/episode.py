@@ -200,15 +200,15 @@ class Episode:
             group: of the forks; they do not inherit this one's.
             ttl: seconds until they end by themselves.
         """
-        body: dict[str, Any] = {"n": n, "group": group, "ttl": ttl}
+        body: dict[str, Any] = {"keys": [secrets.token_hex(16) for _ in range(n)], "n": n, "group": group, "ttl": ttl}
         if at is not None:
             body["at"] = at
-        raw = self._control.post(self._path("/fork"), body, repeat=False)
+        raw = self._control.post(self._path("/fork"), body)
         return [Episode(self._control, opening) for opening in raw["episodes"]]
 
     def rewind(self, step: int, *, ttl: int = 0) -> Episode:
         """Take the episode up again after a step, 0 being before the first, as a fork; it stays as it is itself."""
-        raw = self._control.post(self._path("/rewind"), {"step": step, "ttl": ttl}, repeat=False)
+        raw = self._control.post(self._path("/rewind"), {"step": step, "ttl": ttl, "key": secrets.token_hex(16)})
         return Episode(self._control, raw)
 
     def state(self, at: int | None = None) -> Any:
