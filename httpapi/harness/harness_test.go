@@ -174,6 +174,52 @@ func TestIdleSessions(t *testing.T) {
 	}
 }
 
+// comeback is a gateway whose records are looked at while somebody comes back.
+type comeback struct {
+	*gateway.Gateway
+	now func()
+}
+
+func (c *comeback) Episode(ctx context.Context, id astra.EpisodeID) (*astra.Episode, error) {
+	c.now()
+	return c.Gateway.Episode(ctx, id)
+}
+
+// Ending a thousand idle sessions takes seconds. One that is used meanwhile goes on.
+func TestIdleUntilNow(t *testing.T) {
+	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	_, gw := open(t, t.TempDir(), c.Now, nil)
+	eps := &comeback{gw, func() {}}
+	h, err := harness.New(eps, harness.NewGate("", nil), []byte("sixteen bytes of secret"), nil, &harness.Options{Now: c.Now})
+	must(t, err)
+	t.Cleanup(h.Close)
+	s := h.Sessions("face", 15*time.Minute)
+	ids := []string{"called", "pinged"}
+	for _, id := range ids {
+		_, err := s.Open(t.Context(), id, firstTask(t, h))
+		must(t, err)
+	}
+	c.pass(16 * time.Minute)
+	eps.now = func() {
+		eps.now = func() {}
+		_, done, err := s.Use(t.Context(), ids[0])
+		must(t, err)
+		t.Cleanup(done)
+		_, err = s.Find(t.Context(), ids[1])
+		must(t, err)
+	}
+	h.Sweep(t.Context())
+	for _, id := range ids {
+		ep, err := s.Find(t.Context(), id)
+		must(t, err)
+		rec, err := gw.Episode(t.Context(), ep)
+		must(t, err)
+		if rec.Status != astra.StatusOpen {
+			t.Errorf("%s is %s", id, rec.Status)
+		}
+	}
+}
+
 // An agent that plays over MCP uses the session of its harness, which waits.
 func TestSessionsPlayedOverMCP(t *testing.T) {
 	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}

@@ -210,7 +210,7 @@ func (s *Sessions) sweep(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if s.playedSince(ctx, id, then) {
+		if s.playedSince(ctx, id, then) || !s.unused(id, then) { // to end those before it took its time
 			continue
 		}
 		if err := s.Abort(ctx, id, "the session was idle for "+s.idleTime().String()); err != nil {
@@ -258,12 +258,22 @@ func (s *Sessions) idleTime() time.Duration {
 	return forgetAfter
 }
 
+// unused reports whether a session is known, and nobody uses it or has since then.
+func (s *Sessions) unused(id string, then time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u, known := s.used[id]
+	return known && u.idle(then)
+}
+
+func (u use) idle(then time.Time) bool { return u.busy == 0 && !u.at.After(then) }
+
 func (s *Sessions) idleSince(then time.Time) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []string
 	for id, u := range s.used {
-		if u.busy > 0 || u.at.After(then) {
+		if !u.idle(then) {
 			continue
 		}
 		if s.idle > 0 {
