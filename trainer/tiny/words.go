@@ -66,9 +66,10 @@ func chunks(s string) []int {
 	return []int{max(word, code)}
 }
 
+// digits is how many digits s begins with, up to five, which is more than any part of a chunk has.
 func digits(s string) int {
 	n := 0
-	for n < len(s) && digit(s[n]) {
+	for n < min(len(s), 5) && digit(s[n]) {
 		n++
 	}
 	return n
