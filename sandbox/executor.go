@@ -180,6 +180,9 @@ func (x *executor) end() error {
 	return err
 }
 
+// spent is how many units the run has used so far.
+func (x *executor) spent() int64 { return x.limits.Fuel - x.left - int64(x.fuel.Get()) }
+
 // refill moves a slice of what is left into the guest's global.
 func (x *executor) refill() {
 	n := min(x.left, fuelSlice)

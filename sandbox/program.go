@@ -135,24 +135,25 @@ func (p *program) beforeSetup(w gateway.World) (*memory, error) {
 
 func milliseconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e3 }
 
-func (p *program) runSetup(ctx context.Context, m *memory, scenario json.RawMessage) error {
+func (p *program) runSetup(ctx context.Context, m *memory, scenario json.RawMessage) (spent int64, err error) {
 	if len(bytes.TrimSpace(scenario)) == 0 {
 		scenario = json.RawMessage("{}")
 	}
 	x, err := p.acquire(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer p.giveBack(x)
 	x.begin(ctx, m, p.limits, p.files)
 	err = p.guest.setup(x, scenario)
+	spent = x.spent()
 	if stop := x.end(); stop != nil {
-		return p.stopped("setup", stop)
+		return spent, p.stopped("setup", stop)
 	}
 	if err != nil {
-		return fmt.Errorf("setup: %w", err)
+		return spent, fmt.Errorf("setup: %w", err)
 	}
-	return nil
+	return spent, nil
 }
 
 // Close gives the image up. Worlds that are still live keep it until they are closed.

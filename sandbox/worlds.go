@@ -17,7 +17,10 @@ const (
 	// putAwayBytes bounds what is kept of all others: what setup changed of the image, some
 	// KiB, or the key alone. Of thousands of episodes opened together, those of a group
 	// come far apart.
-	putAwayBytes = 16 << 20
+	putAwayBytes = 64 << 20
+	// dear is the fuel from which on a setup is not run again for a second episode. It takes
+	// milliseconds, and writing down what it changed about a sixth of that.
+	dear = fuelSlice
 	// entryBytes is about what an entry takes besides its scenario and what is put away.
 	entryBytes = 512
 )
@@ -44,7 +47,7 @@ type keptWorld struct {
 	mu   sync.RWMutex // held for reading while it is cloned
 	mem  *memory      // nil until its key was asked for twice, and setup ran
 	img  *image       // of rest
-	rest []byte       // instead of mem, once it was put away
+	rest []byte       // instead of mem: what was put away
 	gone bool
 }
 
@@ -112,9 +115,15 @@ func (ws *worlds) leave(w *keptWorld) {
 		return // most often: an opening takes the lock once
 	}
 	for _, w := range ws.surplus() {
-		for _, old := range ws.stored(w, w.putAway()) {
-			old.release()
-		}
+		ws.store(w, w.putAway())
+	}
+}
+
+// store counts what was put away of a world, and lets go the oldest for which there is no
+// room any more.
+func (ws *worlds) store(w *keptWorld, bytes int) {
+	for _, old := range ws.fit(w, bytes) {
+		old.release()
 	}
 }
 
@@ -135,9 +144,7 @@ func (ws *worlds) surplus() (moved []*keptWorld) {
 	return moved
 }
 
-// stored counts what was put away of a world, and takes out the oldest for which there is no
-// room any more.
-func (ws *worlds) stored(w *keptWorld, bytes int) (evicted []*keptWorld) {
+func (ws *worlds) fit(w *keptWorld, bytes int) (evicted []*keptWorld) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.byKey[w.key] == w {
@@ -193,6 +200,18 @@ func (w *keptWorld) putAway() int {
 	return len(rest)
 }
 
+// write puts a world away that was never ready.
+func (w *keptWorld) write(m *memory) int {
+	rest := w.from.rest(m)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.mem != nil || w.rest != nil || w.gone {
+		return 0
+	}
+	w.img, w.rest = m.img, rest
+	return len(rest)
+}
+
 // clone returns a copy of the kept memory, or nil if there is none.
 func (w *keptWorld) clone() (*memory, error) {
 	w.mu.RLock()
@@ -233,22 +252,25 @@ func (p *program) afterSetup(ctx context.Context, w gateway.World) (*memory, err
 	if m, err := kept.clone(); m != nil || err != nil {
 		return m, err
 	}
-	m, err := p.setUp(ctx, w)
-	if err == nil && kept.asked.Load() > 1 {
+	m, spent, err := p.setUp(ctx, w)
+	switch {
+	case err != nil:
+	case kept.asked.Load() > 1:
 		kept.keep(m)
+	case spent >= dear:
+		p.worlds.store(kept, kept.write(m))
 	}
 	return m, err
 }
 
-// setUp runs setup in the image.
-func (p *program) setUp(ctx context.Context, w gateway.World) (*memory, error) {
-	m, err := p.beforeSetup(w)
-	if err != nil {
-		return nil, err
+// setUp runs setup in the image, and tells the fuel that it spent.
+func (p *program) setUp(ctx context.Context, w gateway.World) (m *memory, spent int64, err error) {
+	if m, err = p.beforeSetup(w); err != nil {
+		return nil, 0, err
 	}
-	if err := p.runSetup(ctx, m, w.Scenario); err != nil {
+	if spent, err = p.runSetup(ctx, m, w.Scenario); err != nil {
 		p.release(m)
-		return nil, err
+		return nil, 0, err
 	}
-	return m, nil
+	return m, spent, nil
 }
