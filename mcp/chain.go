@@ -309,5 +309,8 @@ func unreadable(err error) *rpcError {
 	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &rpcError{status: http.StatusRequestEntityTooLarge, Code: protocol.INVALID_REQUEST, Message: tooLong.Error() + ": a message has at most 4 MiB"}
 	}
+	if errors.Is(err, astra.ErrFull) { // a listener may bound what comes at once
+		return &rpcError{status: http.StatusServiceUnavailable, Code: protocol.INTERNAL_ERROR, Message: err.Error()}
+	}
 	return &rpcError{status: http.StatusBadRequest, Code: protocol.PARSE_ERROR, Message: "the body could not be read"}
 }

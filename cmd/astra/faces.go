@@ -34,7 +34,7 @@ func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.
 		mount("/atropos", h.atropos.Handler())
 	}
 	mux.Handle("/", atRoot(gym, standard))
-	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: harness.Timed(mux, 30*time.Second), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
+	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: harness.Timed(harness.Bodies(mux, a.bodies()), 30*time.Second), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
 	if key, _ := a.env("ASTRA_FACES_KEY"); key == "" && err == nil && !onLoopback(at.faces) {
 		a.logger().Warn("whoever reaches the faces may open episodes and read rewards: set ASTRA_FACES_KEY", "faces", at.faces)
 	}

@@ -92,6 +92,12 @@ func memTotal(meminfo []byte) int64 {
 	return math.MaxInt64
 }
 
+// bodies is what requests' bodies may take at once: a sixteenth of the memory, as the rows that
+// a verify is made of take four times as much, and no less than the largest two.
+func (a *app) bodies() int64 {
+	return max(cmp.Or(a.config.MaxMemory, machineMemory())/16, 128<<20)
+}
+
 // bounds are what idle episodes may take: a quarter of the memory for worlds, an eighth for
 // records and worlds put away (Go's collector doubles that). The kernel's bound on
 // mappings may be lower; then it is said once what to raise.

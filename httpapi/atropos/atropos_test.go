@@ -323,3 +323,17 @@ func FuzzScored(f *testing.F) {
 		}
 	})
 }
+
+// What comes while too many large bodies do is refused, be they large only when unpacked.
+func TestNoRoomForBodies(t *testing.T) {
+	h := newHouse(t, 2)
+	full := harness.Bodies(h.Handler(), 1)
+	for how, edit := range map[string]func(*http.Request){"plain": func(*http.Request) {}, "packed": packed} {
+		r, w := httptest.NewRequest("POST", "/scored_data", strings.NewReader(strings.Repeat(" ", 1<<20))), httptest.NewRecorder()
+		edit(r)
+		full.ServeHTTP(w, r)
+		if w.Code != 503 || !strings.Contains(w.Body.String(), "too many large requests") {
+			t.Errorf("%s: %d %s", how, w.Code, w.Body)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package atropos
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -158,7 +159,7 @@ func (s *Server) guarded(serve func(http.ResponseWriter, *http.Request) error) h
 // fail answers as FastAPI does: {"detail": …}.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	f, ok := errors.AsType[*harness.Refusal](err)
-	if errors.Is(err, batches.ErrBacklog) {
+	if errors.Is(err, batches.ErrBacklog) || errors.Is(err, astra.ErrFull) {
 		f, ok = &harness.Refusal{Status: http.StatusServiceUnavailable, Text: err.Error()}, true
 	}
 	if !ok {
@@ -184,7 +185,7 @@ func write(w http.ResponseWriter, status int, v any) error {
 func answer[B any](s *Server, do func(context.Context, B) (any, error)) http.Handler {
 	return s.guarded(func(w http.ResponseWriter, r *http.Request) error {
 		var body B
-		if err := read(w, r, &body); err != nil {
+		if err := read(r, &body); err != nil {
 			return err
 		}
 		s.mu.Lock()
@@ -201,21 +202,13 @@ func answer[B any](s *Server, do func(context.Context, B) (any, error)) http.Han
 // maxBody bounds a body, and what it is when it is unpacked.
 const maxBody = 64 << 20
 
-func read(w http.ResponseWriter, r *http.Request, body any) error {
-	in := io.Reader(http.MaxBytesReader(w, r.Body, maxBody))
-	if strings.Contains(strings.ToLower(r.Header.Get("Content-Encoding")), "gzip") {
-		unpacked, err := gzip.NewReader(in)
-		if err != nil {
-			return &harness.Refusal{Status: http.StatusBadRequest, Text: "Invalid gzip payload"}
-		}
-		in = unpacked
-	}
-	b, err := io.ReadAll(io.LimitReader(in, maxBody+1))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large || len(b) > maxBody {
-		return &harness.Refusal{Status: http.StatusRequestEntityTooLarge, Text: fmt.Sprintf("the body has more than %d bytes", maxBody)}
+func read(r *http.Request, body any) error {
+	b, err := harness.ReadBody(r, maxBody)
+	if err == nil && strings.Contains(strings.ToLower(r.Header.Get("Content-Encoding")), "gzip") {
+		b, err = unpack(r, b)
 	}
 	if err != nil {
-		return &harness.Refusal{Status: http.StatusBadRequest, Text: "the body cannot be read"}
+		return err
 	}
 	if _, none := body.(*struct{}); none {
 		return nil
@@ -224,4 +217,21 @@ func read(w http.ResponseWriter, r *http.Request, body any) error {
 		return refuse("the body is not as it should be: %.200s", err)
 	}
 	return nil
+}
+
+func unpack(r *http.Request, packed []byte) ([]byte, error) {
+	in, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, harness.Refuse(http.StatusBadRequest, "Invalid gzip payload")
+	}
+	b, err := io.ReadAll(io.LimitReader(harness.Unpacked(r, in), maxBody+1))
+	switch {
+	case errors.Is(err, astra.ErrFull):
+		return nil, err
+	case err != nil:
+		return nil, harness.Refuse(http.StatusBadRequest, "the body cannot be read")
+	case len(b) > maxBody:
+		return nil, harness.Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", maxBody)
+	}
+	return b, nil
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 
@@ -46,8 +45,8 @@ func setSession(w http.ResponseWriter, id string) {
 const maxBody = 64 << 20
 
 // readBody reads a body of JSON.
-func readBody(w http.ResponseWriter, r *http.Request, most int64, into any) error {
-	b, err := readAll(w, r, most)
+func readBody(r *http.Request, most int64, into any) error {
+	b, err := harness.ReadBody(r, most)
 	if err != nil {
 		return err
 	}
@@ -55,17 +54,6 @@ func readBody(w http.ResponseWriter, r *http.Request, most int64, into any) erro
 		return harness.Refuse(http.StatusUnprocessableEntity, "the body is not as it should be: %.200s", err)
 	}
 	return nil
-}
-
-func readAll(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, harness.Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", most)
-	}
-	if err != nil {
-		return nil, harness.Refuse(http.StatusBadRequest, "the body cannot be read")
-	}
-	return b, nil
 }
 
 // fail answers as FastAPI does, {"detail": …}, and says which kind of failure it was.

@@ -42,7 +42,7 @@ type toolOutput struct {
 // reset opens a session and tells the first message, unless the row has it already.
 func (s *Server) reset(w http.ResponseWriter, r *http.Request) (reply, error) {
 	var body row
-	if err := readBody(w, r, maxBody, &body); err != nil {
+	if err := readBody(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	p, err := body.place()
@@ -98,7 +98,7 @@ const maxRequest = 128
 
 func (s *Server) step(w http.ResponseWriter, r *http.Request) (reply, error) {
 	var body row
-	if err := readBody(w, r, maxBody, &body); err != nil {
+	if err := readBody(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	said, err := readResponse(body["response"])

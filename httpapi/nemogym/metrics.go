@@ -36,7 +36,7 @@ func (s *Server) aggregate(w http.ResponseWriter, r *http.Request) (reply, error
 	var body struct {
 		Responses []row `json:"verify_responses"`
 	}
-	if err := readBody(w, r, maxBody, &body); err != nil {
+	if err := readBody(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	all := make([]rolled, len(body.Responses))

@@ -369,3 +369,13 @@ func TestIdle(t *testing.T) {
 		t.Errorf("%d episodes are open", n)
 	}
 }
+
+// What comes while too many large bodies do is refused as what finds no room for an episode.
+func TestNoRoomForBodies(t *testing.T) {
+	h := newHouse(t, "", nil)
+	full, w := harness.Bodies(h.face.Handler(), 1), httptest.NewRecorder()
+	full.ServeHTTP(w, httptest.NewRequest("POST", "/verify", strings.NewReader(strings.Repeat(" ", 1<<20))))
+	if w.Code != 429 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"failure_kind":"provider_quota_exhausted"`) {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}

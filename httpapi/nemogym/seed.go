@@ -42,7 +42,7 @@ type seededUnder struct {
 // own a repeat finds the session that is there.
 func (s *Server) seed(w http.ResponseWriter, r *http.Request) (reply, error) {
 	var body row
-	if err := readBody(w, r, maxBody, &body); err != nil {
+	if err := readBody(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	id, chosen, data, err := identify(body)
@@ -153,7 +153,7 @@ func oneMessage(e gateway.Entry) error {
 // the seed that it is to keep from opening anything.
 func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, error) {
 	body := row{}
-	if err := readBody(w, r, maxBody, &body); err != nil {
+	if err := readBody(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	id, chosen, _, err := identify(body)

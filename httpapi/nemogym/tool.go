@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // maxArguments is more than the gateway takes of a call's arguments, so that it says so.
@@ -23,7 +24,7 @@ func (s *Server) tool(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer done()
-	raw, err := readAll(w, r, maxArguments)
+	raw, err := harness.ReadBody(r, maxArguments)
 	if err != nil {
 		return err
 	}

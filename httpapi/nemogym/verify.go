@@ -24,7 +24,7 @@ type verdict struct {
 // row with the reward. It may be repeated.
 func (s *Server) verify(w http.ResponseWriter, r *http.Request) (reply, error) {
 	var body row
-	if err := readBody(w, r, maxBody, &body); err != nil {
+	if err := readBody(r, maxBody, &body); err != nil {
 		return nil, err
 	}
 	data, err := verified(body)

@@ -87,12 +87,17 @@ func (e *noScore) Error() string {
 	return "the episode has no score (" + as + "): do not train on it; reset begins another"
 }
 
+// full says in the face's words that there is no room.
+func (s *Server) full(err error) *fullError {
+	c := s.house.Capacity()
+	return &fullError{limits{c.Open, c.MaxOpen}, err.Error()}
+}
+
 // openError says in the face's words why an episode was not opened.
 func (s *session) openError(err error) error {
 	switch {
-	case errors.Is(err, astra.ErrFull):
-		c := s.server.house.Capacity()
-		return &fullError{limits{c.Open, c.MaxOpen}, err.Error()}
+	case errors.Is(err, astra.ErrFull): // of the sandbox's room, too, for want of which the gateway refuses
+		return s.server.full(err)
 	case errors.Is(err, astra.ErrRefused):
 		return &factoryError{s.name, err}
 	}
@@ -105,6 +110,9 @@ var shown = []error{astra.ErrBusy, astra.ErrConflict, astra.ErrEnded, astra.ErrB
 // problemOf puts an error into OpenEnv's words. What none of them is for is logged, and not
 // shown: it may name what is hidden.
 func (s *Server) problemOf(ctx context.Context, err error) *problem {
+	if _, said := errors.AsType[*fullError](err); errors.Is(err, astra.ErrFull) && !said {
+		err = s.full(err)
+	}
 	p := &problem{Message: err.Error(), Code: executionFailed, status: http.StatusInternalServerError}
 	if e, ok := errors.AsType[invalid](err); ok {
 		p.Message, p.Code, p.Errors, p.status = e.Error(), validationError, e, http.StatusUnprocessableEntity

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
@@ -235,9 +234,9 @@ func (s *Server) mcp(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Allow", http.MethodPost)
 		s.fail(w, r, harness.Refuse(http.StatusMethodNotAllowed, "Method Not Allowed: without session_id, POST a request of JSON-RPC"))
 	default:
-		b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+		b, err := harness.ReadBody(r, maxMessage)
 		if err != nil {
-			s.fail(w, r, harness.Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes, or cannot be read", maxMessage))
+			s.fail(w, r, err)
 			return
 		}
 		write(w, http.StatusOK, s.rpc(r.Context(), arena, nil, b))

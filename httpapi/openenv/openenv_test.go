@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 const (
@@ -284,5 +286,18 @@ func TestTools(t *testing.T) {
 	}
 	if strings.Contains(strings.Join(some, " "), "list_destinations") || !strings.Contains(all, "list_destinations") || !strings.Contains(all, turnTool) {
 		t.Errorf("all %s\nin view %v", all, some)
+	}
+}
+
+// What comes while too many large bodies do finds no room, too.
+func TestNoRoomForBodies(t *testing.T) {
+	p := newPlace(t, nil, nil)
+	full := harness.Bodies(p.Handler(), 1)
+	for path, want := range map[string]int{"/shop/reset": 429, "/shop/mcp": 429, "/shop/shop/tasks": 429} {
+		w := httptest.NewRecorder()
+		full.ServeHTTP(w, httptest.NewRequest("POST", path, strings.NewReader(strings.Repeat(" ", maxMessage))))
+		if w.Code != want || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "Server at capacity: 0/") {
+			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
+		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -74,7 +72,6 @@ func (s *Server) Handler() http.Handler {
 // answered is a handler of what answers with JSON.
 func (s *Server) answered(do func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxMessage)
 		reply, err := do(r)
 		if err != nil {
 			s.fail(w, r, err)
@@ -112,12 +109,9 @@ const maxMessage = 1 << 20
 
 // read returns a request's body; nothing is an empty object.
 func read(r *http.Request) ([]byte, error) {
-	b, err := io.ReadAll(r.Body)
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, harness.Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", maxMessage)
-	}
+	b, err := harness.ReadBody(r, maxMessage)
 	if err != nil {
-		return nil, harness.Refuse(http.StatusBadRequest, "the body cannot be read")
+		return nil, err
 	}
 	if len(b) == 0 {
 		return []byte("{}"), nil

@@ -2,8 +2,6 @@ package ors
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -18,13 +16,10 @@ const maxBody = 2 << 20
 
 // read reads a request's body, an object that has no members but those named, into v. Members
 // that are null are taken for absent.
-func read(w http.ResponseWriter, r *http.Request, v any, names ...string) error {
-	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return harness.Refuse(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", maxBody)
-	}
+func read(r *http.Request, v any, names ...string) error {
+	b, err := harness.ReadBody(r, maxBody)
 	if err != nil {
-		return harness.Refuse(http.StatusBadRequest, "the body cannot be read")
+		return err
 	}
 	return parse(b, v, names)
 }

@@ -43,7 +43,7 @@ func (c *toolCall) check() error {
 // connection knows by which to ask; the call goes on without it.
 func (s *Server) call(w http.ResponseWriter, r *http.Request, in session) error {
 	var c toolCall
-	if err := read(w, r, &c, "name", "input", "task_id"); err != nil {
+	if err := read(r, &c, "name", "input", "task_id"); err != nil {
 		return err
 	}
 	if err := c.check(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -288,5 +289,15 @@ func TestPanic(t *testing.T) {
 	h := newHouse(t, houseOptions{arenas: []string{terms}, through: func(eps harness.Episodes) harness.Episodes { return broken{eps} }})
 	if r := h.client().begin(clause).call("sign", `{}`); r.fatal == "" || strings.Contains(r.fatal, "HIDDEN") {
 		t.Errorf("a panic: %+v", r)
+	}
+}
+
+// What comes while too many large bodies do finds no room, too.
+func TestNoRoomForBodies(t *testing.T) {
+	h := newHouse(t, houseOptions{arenas: []string{terms}})
+	full, w := harness.Bodies(ors.New(h.house, nil).Handler(), 1), httptest.NewRecorder()
+	full.ServeHTTP(w, httptest.NewRequest("POST", "/terms.1/tasks", strings.NewReader(strings.Repeat(" ", 1<<20))))
+	if w.Code != 503 || w.Header().Get("X-Backend-State") != "starting" || w.Header().Get("Retry-After") == "" {
+		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}
 }

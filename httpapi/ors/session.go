@@ -110,7 +110,7 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var c creation
-	if err := read(w, r, &c, "env_name", "task_spec", "split", "index", "secrets", "toolset_name"); err != nil {
+	if err := read(r, &c, "env_name", "task_spec", "split", "index", "secrets", "toolset_name"); err != nil {
 		return err
 	}
 	spec, err := s.chosen(r, &c)

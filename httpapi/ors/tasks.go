@@ -85,7 +85,7 @@ type taskList struct {
 
 func tasks(w http.ResponseWriter, r *http.Request, env *environment) error {
 	var sel selection
-	if err := read(w, r, &sel, "split"); err != nil {
+	if err := read(r, &sel, "split"); err != nil {
 		return err
 	}
 	list, err := sel.of(env)
@@ -97,7 +97,7 @@ func tasks(w http.ResponseWriter, r *http.Request, env *environment) error {
 
 func numTasks(w http.ResponseWriter, r *http.Request, env *environment) error {
 	var sel selection
-	if err := read(w, r, &sel, "split"); err != nil {
+	if err := read(r, &sel, "split"); err != nil {
 		return err
 	}
 	list, err := sel.of(env)
@@ -109,7 +109,7 @@ func numTasks(w http.ResponseWriter, r *http.Request, env *environment) error {
 
 func task(w http.ResponseWriter, r *http.Request, env *environment) error {
 	var sel selection
-	if err := read(w, r, &sel, "split", "index"); err != nil {
+	if err := read(r, &sel, "split", "index"); err != nil {
 		return err
 	}
 	spec, err := sel.at(env)
@@ -124,7 +124,7 @@ func task(w http.ResponseWriter, r *http.Request, env *environment) error {
 
 func taskRange(w http.ResponseWriter, r *http.Request, env *environment) error {
 	var sel selection
-	if err := read(w, r, &sel, "split", "start", "stop"); err != nil {
+	if err := read(r, &sel, "split", "start", "stop"); err != nil {
 		return err
 	}
 	list, err := sel.of(env)
