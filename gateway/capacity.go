@@ -65,7 +65,7 @@ func (g *Gateway) haveRoom() error {
 		return nil
 	}
 	if used, most := g.opts.Memory(); used >= most {
-		return fmt.Errorf("%w: %d MiB of memory are in use, of at most %d", astra.ErrFull, used>>20, most>>20)
+		return fmt.Errorf("%w: %d MiB of memory are in use, and episodes are opened below %d MiB; end some, or allow more memory", astra.ErrFull, used>>20, most>>20)
 	}
 	return nil
 }

@@ -74,7 +74,7 @@ var errNoBatch = errors.New("no batch has become ready")
 // trains refuses where nothing is handed out to trainers.
 func (a *api) trains() error {
 	if a.opts.Batches == nil || a.opts.Samples == nil {
-		return fmt.Errorf("%w: this server hands out no batches", astra.ErrUnsupported)
+		return fmt.Errorf("%w: this server hands out no batches; start it with --batch", astra.ErrUnsupported)
 	}
 	return nil
 }

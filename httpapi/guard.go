@@ -22,13 +22,13 @@ func (a *api) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if !a.hostServed(r.Host) {
-			return fmt.Errorf("%w: Host must name the loopback or a configured host", errForbidden)
+			return fmt.Errorf("%w: Host must name the loopback, or one that the server was started with (--hosts)", errForbidden)
 		}
 		if origin := r.Header.Get("Origin"); origin != "" && !a.originServed(origin, r.Host) {
-			return fmt.Errorf("%w: Origin must be this server's own or a configured one", errForbidden)
+			return fmt.Errorf("%w: Origin must be this server's own, or one that it was started with (--origins)", errForbidden)
 		}
 		if c.Path() != healthPath && !a.authorized(r) {
-			return errUnauthorized
+			return fmt.Errorf("%w: that of the control side, which is in control.token of the store's directory", errUnauthorized)
 		}
 		return next(c)
 	}

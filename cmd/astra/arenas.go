@@ -156,7 +156,7 @@ func (a *app) findAll(refs []string) ([]*astra.Arena, error) {
 			return nil, err
 		}
 		if arena == nil {
-			return nil, failf("Name a directory, an .arena file, or the name of one in the arena directories.", "no arena %q", ref)
+			return nil, failf("Name a directory with an arena.yaml, an .arena file, or the name of one in the arena directories.", "no arena %q", ref)
 		}
 		all = append(all, arena)
 	}
@@ -252,7 +252,7 @@ func (a *app) choose(ctx context.Context, f *follower, arg string) (choice, erro
 	}
 	p, err := f.PublicArena(ctx, arg)
 	if errors.Is(err, astra.ErrNotFound) {
-		return choice{}, failf("Name a directory, an .arena file, or one of `astra arenas`.", "no arena %q in %s or the store", arg, strings.Join(a.config.Arenas, ", "))
+		return choice{}, failf("Name a directory with an arena.yaml, an .arena file, or one of `astra arenas`.", "no arena %q in %s or the store", arg, strings.Join(a.config.Arenas, ", "))
 	}
 	return choice{ref: p.Name + "@" + string(p.Digest), name: p.Name}, err
 }

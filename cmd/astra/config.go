@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,8 +76,8 @@ var settings = []setting{
 	{key: "faces", about: "address of the listener for other frameworks' protocols, which asks for no token unless ASTRA_FACES_KEY is set (default none)", kind: "ADDR", set: address(func(c *config) *string { return &c.Faces })},
 	{key: "practice", about: "let explorers in over HTTP, with the token in DIR/explorer.token", set: truth(func(c *config) *bool { return &c.Practice })},
 	{key: "require_certificate", about: "open train and eval episodes of arenas alone that pass this store's own checks (see astra certify)", set: truth(func(c *config) *bool { return &c.Certified })},
-	{key: "hosts", about: "Host names to answer to besides loopback's", kind: "NAME", list: true, set: texts(func(c *config) *[]string { return &c.Hosts })},
-	{key: "origins", about: "browser origins to answer to besides loopback's", kind: "URL", list: true, set: texts(func(c *config) *[]string { return &c.Origins })},
+	{key: "hosts", about: "Host names to answer to besides loopback's", kind: "NAME", list: true, set: hostNames},
+	{key: "origins", about: "browser origins to answer to besides loopback's", kind: "URL", list: true, set: origins},
 	{key: "ttl", about: "how long an episode may stay open (default 1h)", kind: "TIME", set: duration(func(c *config) *time.Duration { return &c.TTL })},
 	{key: "max_open", about: "how many episodes may be open (default 100000)", kind: "N", set: count(func(c *config) *int { return &c.MaxOpen })},
 	{key: "python", about: "file of the Python engine (default python.wasm beside astra)", kind: "FILE", path: true, set: text(func(c *config) *string { return &c.Python })},
@@ -126,6 +127,29 @@ func address(at func(*config) *string) func(*config, []string) error {
 
 func texts(at func(*config) *[]string) func(*config, []string) error {
 	return func(c *config, v []string) error { *at(c) = v; return nil }
+}
+
+// hostNames are compared with what a request's Host names, without its port.
+func hostNames(c *config, v []string) error {
+	for _, name := range v {
+		if name == "" || strings.ContainsAny(name, "/ *@") || strings.Contains(name, ":") && net.ParseIP(name) == nil {
+			return errors.New("want a name as requests have it, without scheme and port, such as arenas.example.com")
+		}
+	}
+	c.Hosts = v
+	return nil
+}
+
+// origins are compared with what browsers send, byte by byte.
+func origins(c *config, v []string) error {
+	for _, origin := range v {
+		u, err := url.Parse(origin)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || origin != u.Scheme+"://"+strings.ToLower(u.Host) {
+			return errors.New("want an origin as browsers send it, without a path, such as https://arenas.example.com")
+		}
+	}
+	c.Origins = v
+	return nil
 }
 
 func truth(at func(*config) *bool) func(*config, []string) error {

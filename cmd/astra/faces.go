@@ -64,9 +64,14 @@ func atRoot(gym, standard http.Handler) http.Handler {
 	})
 }
 
-// sayFaces tells where they are.
+// sayFaces tells where they are, and what they ask for.
 func (a *app) sayFaces(url string, batches bool) {
-	a.printf("faces     %s/nemo-gym/ARENA (NeMo Gym), %s/openenv/ARENA (OpenEnv), %s (ORS)\n", url, url, url)
+	asks := "no key: set ASTRA_FACES_KEY to ask for one"
+	if key, _ := a.env("ASTRA_FACES_KEY"); key != "" {
+		asks = "key as in ASTRA_FACES_KEY"
+	}
+	a.printf("faces     %s (NeMo Gym, Open Reward Standard; %s)\n", url, asks)
+	a.printf("          %s/openenv/ARENA (OpenEnv), %s/nemo-gym/ARENA (NeMo Gym, one arena)\n", url, url)
 	if batches {
 		a.printf("          %s/atropos (Atropos)\n", url)
 	}

@@ -227,7 +227,7 @@ func (h *house) serve(name, addr string, s *http.Server) (string, error) {
 	if err != nil {
 		remedy := "Choose an address of this machine with --" + name + "."
 		if errors.Is(err, syscall.EADDRINUSE) {
-			remedy = "Another process listens there: choose another address with --" + name + "."
+			remedy = "Somebody listens there already, another process or another door of this one: choose another address with --" + name + "."
 		}
 		return "", failf(remedy, "%s listener: %w", name, err)
 	}

@@ -123,6 +123,9 @@ func (a *app) sayServing(ctx context.Context, l *link) error {
 	a.printf("serving %s from %s\n", plural(len(list), "arena"), a.config.Dir)
 	a.printf("agents    %s/episode/mcp (MCP; an episode's key is the bearer token)\n", l.house.Agents)
 	a.printf("control   %s/v1 (REST; token in %s)\n", l.house.Control, a.tokenPath(controlToken))
+	if l.house.handout != nil {
+		a.printf("batches   %s/v1/batches (REST; the same token)\n", l.house.Control)
+	}
 	if l.house.Faces != "" {
 		a.sayFaces(l.house.Faces, l.house.atropos != nil)
 	}

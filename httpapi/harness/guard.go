@@ -61,8 +61,11 @@ func (g *Gate) Guard(next http.Handler, fail func(http.ResponseWriter, *http.Req
 // anything, and who has no token where one is asked for: as bearer token, as X-API-Key,
 // which some clients send alone, or as a URL's password. The error is a *Refusal.
 func (g *Gate) Admit(r *http.Request) error {
-	if r.Header.Get("Origin") != "" || embedded(r) || g.rebound(r) {
+	if r.Header.Get("Origin") != "" || embedded(r) {
 		return &Refusal{http.StatusForbidden, "pages are not served here"}
+	}
+	if g.rebound(r) {
+		return Refuse(http.StatusForbidden, "the host %s is not served here: name one of the loopback, or have the server started with --hosts", quote(r.Host))
 	}
 	if !g.open && !g.authorized(r) {
 		return &Refusal{http.StatusUnauthorized, "the faces' key is required, as bearer token, as X-API-Key or as the password of the URL"}

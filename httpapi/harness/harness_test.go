@@ -352,6 +352,17 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// A trainer in a container, whose host has a name, is told what to do about it.
+func TestGateNamesTheHost(t *testing.T) {
+	r := httptest.NewRequest("GET", "http://host.example.com:8082/", nil)
+	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8082}
+	r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+	err := harness.NewGate("", nil).Admit(r)
+	if err == nil || !strings.Contains(err.Error(), `"host.example.com:8082"`) || !strings.Contains(err.Error(), "--hosts") {
+		t.Errorf("of another host: %v, want its name and --hosts", err)
+	}
+}
+
 // What a task's view begins with depends on which other arenas are served.
 func TestTasksAfterAnArenaCame(t *testing.T) {
 	h, gw := open(t, t.TempDir(), nil, nil)

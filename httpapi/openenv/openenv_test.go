@@ -229,7 +229,7 @@ func TestHTTP(t *testing.T) {
 		{"GET", "shop/metadata", "", 200, `{"name":"shop","description":"Shelves of bolts, for tests of the control side.","readme_content":null,"version":"1.0.0","author":null,"documentation_url":null}`},
 		{"GET", "shop/state", "", 200, `{"episode_id":null,"step_count":0}`},
 		{"GET", "shop/schema", "", 200, compact(t, string(schemas))},
-		{"GET", "shop/nothing", "", 404, `{"detail":"Not Found"}`},
+		{"GET", "shop/nothing", "", 404, `{"detail":"there is no such path; an environment's URL is that of the faces with /openenv/ARENA"}`},
 		{"POST", "shop/reset", "", 200, `{"observation":{"prompt":"How many bolts are left?","task":"restock","metadata":{"prompt":"How many bolts are left?","task":"restock"}},"reward":null,"done":false}`},
 		{"POST", "shop/reset", `{"seed":-1}`, 422, `{"detail":[{"type":"int_type","loc":["body","seed"],"msg":"Input should be a valid integer, and not below 0"}]}`},
 		{"POST", "shop/reset", `{`, 422, `{"detail":[{"type":"json_invalid","loc":["body"],"msg":"JSON decode error"}]}`},

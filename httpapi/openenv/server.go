@@ -64,7 +64,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/{arena}/mcp", s.mcp)
 	s.taskRoutes(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.fail(w, r, harness.Refuse(http.StatusNotFound, "Not Found"))
+		s.fail(w, r, harness.Refuse(http.StatusNotFound, "there is no such path; an environment's URL is that of the faces with /openenv/ARENA"))
 	})
 	return s.house.Guard(mux, s.fail)
 }
