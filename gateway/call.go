@@ -404,7 +404,7 @@ func faultOf(rt Runtime) astra.Fault {
 // of, and refuses one that is over.
 func (g *Gateway) mustBeOpen(ctx context.Context, e *episode) error {
 	if e.rec.Over() {
-		return astra.ErrEnded
+		return endedError(e.rec)
 	}
 	if err := g.mustBeAnswered(ctx, e); err != nil {
 		return err
@@ -416,7 +416,15 @@ func (g *Gateway) mustBeOpen(ctx context.Context, e *episode) error {
 	if err := g.append(ctx, e, Handed, endedAs(astra.StatusExpired, "", "its time to live ran out")); err != nil {
 		return err
 	}
-	return astra.ErrEnded
+	return endedError(e.rec)
+}
+
+// endedError says how an episode ended, and never why: a reason may quote anything.
+func endedError(rec *astra.Episode) error {
+	if rec.Status == astra.StatusExpired {
+		return fmt.Errorf("%w: it expired, as its time to live ran out", astra.ErrEnded)
+	}
+	return fmt.Errorf("%w: it is %s", astra.ErrEnded, rec.Status)
 }
 
 // mustBeAnswered ends an episode that waited for an impure tool when its process, or the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -23,6 +24,8 @@ func (t *gymTarget) check(f *rowsFlags) error {
 		return nil
 	case t.file == "":
 		return failf("Say with --config where the YAML goes, or leave --url out.", "--url %s: no configuration is written", t.url)
+	case filepath.Base(t.file) == "astra.yaml": // every command would read it, and refuse it
+		return failf("Choose another name, such as nemo-gym.yaml.", "--config %s: astra reads its own settings from a file of that name", t.file)
 	case t.url == "":
 		return failf("Say with --url where astra serve --faces listens.", "--config %s needs a URL", t.file)
 	case f.out == "":

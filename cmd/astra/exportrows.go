@@ -61,7 +61,7 @@ each message by the server.
 
 With --config, also writes the YAML that NeMo Gym starts from: the server at --url, which is
 that of astra serve --faces, the agent, and the rows as its data set.`,
-		Example: "  astra export nemo-gym examples/arenas/inventory --out tasks.jsonl\n  astra export nemo-gym arenas/* --split train --out train.jsonl --config astra.yaml --url http://127.0.0.1:8082"}
+		Example: "  astra export nemo-gym examples/arenas/inventory --out tasks.jsonl\n  astra export nemo-gym arenas/* --split train --out train.jsonl --config nemo-gym.yaml --url http://127.0.0.1:8082"}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.opts.Agent, "agent", rows.DefaultGymAgent, "`NAME` of the agent's server, for agent_ref")
 	cmd.Flags().BoolVar(&f.opts.Gymnasium, "gymnasium", false, "write rows for NeMo Gym's gymnasium_agent")

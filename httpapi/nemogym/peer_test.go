@@ -35,7 +35,7 @@ const patience = 2 * time.Minute
 func (h *house) export(gymnasium bool) (config, data string, tasks []*astra.Task) {
 	h.t.Helper()
 	dir := h.t.TempDir()
-	data, config = filepath.Join(dir, "rows.jsonl"), filepath.Join(dir, "astra.yaml")
+	data, config = filepath.Join(dir, "rows.jsonl"), filepath.Join(dir, "nemo-gym.yaml")
 	opts := &rows.ExportOptions{Gymnasium: gymnasium, Arena: func(name string) *astra.Arena { return h.arenas[name] }}
 	var lines bytes.Buffer
 	for i := range h.arenas["inventory"].Tasks {

@@ -27,8 +27,55 @@ def test_refused(inventory: Arena) -> None:
     with inventory.open("hinge-price") as episode:
         with pytest.raises(astra.Refused, match="no simulated user"):
             episode.turn("x", "y")
-        with pytest.raises(ValueError):
-            episode.call("find_items", {"query": float("nan")})
+        with pytest.raises(astra.Refused, match="1 to 64"):
+            episode.fork(0)
+
+
+def test_what_a_model_may_write_is_a_step(inventory: Arena) -> None:
+    with inventory.open("hinge-price") as episode:
+        for args in ({"query": float("nan")}, [["query", "hinge"]], 7):
+            assert episode.observe("find_items", args) == "the arguments must be a JSON object"  # type: ignore[arg-type]
+        assert "items" in episode.call("find_items", {"query": "hinge \ud83d"}).value  # half an emoji
+        assert "items" in episode.call("find_items", '{"query": "hinge \\ud83d"}').value
+        episode.turn("It costs 2.35 \ud83d")
+        assert episode.submit("2.35 \ud83d").reward < 1
+
+
+def test_wrong_arguments_say_what_is_right(control: Control, inventory: Arena) -> None:
+    with pytest.raises(TypeError, match="connect\\(url, token\\) makes one"):
+        Arena("inventory", "http://127.0.0.1:8081")  # type: ignore[arg-type]
+    for name in ("", None, 3):
+        with pytest.raises(TypeError, match="arenas\\(\\) lists"):
+            Arena(name, control)  # type: ignore[arg-type]
+    with pytest.raises(astra.Refused, match="say train, validation or test"):
+        inventory.tasks("trian")
+    with pytest.raises(TypeError, match="give one of tasks"):
+        inventory.open(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="give a list"):
+        inventory.open("hinge-price", distractors="travel/find")
+    with pytest.raises(TypeError, match="give a plan"):
+        inventory.open("hinge-price", failures=0.2)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="above 0"):
+        astra.connect("http://127.0.0.1:9", "token", timeout=0)
+
+
+def test_the_end_says_how(inventory: Arena) -> None:
+    with inventory.open("hinge-price") as episode:
+        episode.abort()
+    with pytest.raises(astra.Ended, match="it is aborted"):
+        episode.call("list_warehouses")
+    with inventory.open("hinge-price", ttl=1) as expired, pytest.raises(astra.Ended, match="its time to live ran out"):
+        while True:
+            expired.observe("list_warehouses")
+
+
+def test_who_leaves_by_an_error_waits_for_nobody(serve: Serve) -> None:
+    server = serve()
+    arena = Arena("inventory", server.control(patience=600))
+    with pytest.raises(KeyboardInterrupt) as caught, arena.open("hinge-price"):
+        server.kill()
+        raise KeyboardInterrupt
+    assert "could not be aborted either, and ends at" in caught.value.__notes__[0]
 
 
 def test_budget_and_end(inventory: Arena) -> None:
@@ -59,6 +106,12 @@ def test_tokens_are_needed(server: Server) -> None:
     with pytest.raises(astra.Unauthorized):
         Arena("inventory", Control(Doors(right.control, "wrong")))
     assert right.token not in repr(right) + repr(server.control())
+    arena = Arena("inventory", astra.connect(right.control.removeprefix("http://") + "/v1", right.token + "\n"))
+    assert arena.name == "inventory"
+    with pytest.raises(astra.Unauthorized, match=r"control\.token"):
+        Arena("inventory", astra.connect(right.control, "wrong"))
+    with pytest.raises(astra.Unauthorized, match="characters"):
+        astra.connect(right.control, "wr\nong")
 
 
 def test_somebody_else_answers(server: Server) -> None:
@@ -72,6 +125,9 @@ def test_nobody_answers() -> None:
         Arena("inventory", astra.connect("http://127.0.0.1:9", "token", patience=0))
     with pytest.raises(astra.NoServer, match="give one such as"):
         Arena("inventory", astra.connect("ftp://127.0.0.1", "token", patience=0))
+    for wrong in ("http://127.0.0.1:port", "127.0.0.1:99999", "a host:8081", "http://"):
+        with pytest.raises(astra.NoServer, match="give one such as"):
+            astra.connect(wrong, "token")
     with pytest.raises(astra.NoServer, match="wants a token"):
         astra.connect("http://127.0.0.1:9")
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from .control import Control, connect
 from .episode import Episode
-from .errors import NotFound
+from .errors import NotFound, Refused
 from .records import Task, Tool
 
 __all__ = ["Arena", "arenas"]
@@ -43,9 +43,13 @@ class Arena:
             control: where it is served; default is what connect() finds.
 
         Raises:
-            NotFound: no such arena is served.
+            NotFound: no such arena is served; arenas() lists those that are.
             NoServer: no server was found.
         """
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{name!r} is no name of an arena; arenas() lists those that are served")
+        if not isinstance(control, Control | None):
+            raise TypeError(f"{control!r} is no Control: connect(url, token) makes one")
         self.control = control or connect()
         raw = self.control.get("/v1/arenas/" + quote(name, safe=""))
         self.name: str = raw["name"]
@@ -63,7 +67,13 @@ class Arena:
         return list(self._tools)
 
     def tasks(self, split: str | None = None) -> list[Task]:
-        """List tasks in their author's order: all, or those of train, validation or test."""
+        """List tasks in their author's order: all, or those of train, validation or test.
+
+        Raises:
+            Refused: there is no split of that name.
+        """
+        if split not in (None, "train", "validation", "test"):
+            raise Refused(f"there is no split {split!r}: say train, validation or test, or nothing for all")
         return [t for t in self._tasks.values() if split is None or t.split == split]
 
     def task(self, name: str) -> Task:
@@ -124,6 +134,12 @@ class Arena:
         """
         if isinstance(task, str):
             task = self.task(task)
+        if not isinstance(task, Task | None):
+            raise TypeError(f"{task!r} is no task: give one of tasks(), or its id")
+        if isinstance(distractors, str):
+            raise TypeError(f"distractors={distractors!r}: give a list of them")
+        if not isinstance(failures, Mapping | None):
+            raise TypeError(f'failures={failures!r}: give a plan such as {{"rate": 0.2}}')
         body: dict[str, Any] = {
             "arena": self.ref,
             "mode": mode or _mode(task),

@@ -56,8 +56,8 @@ class Batch:
             except AstraError:
                 continue  # the lease lasts three tries
 
-    def _post(self, what: str) -> None:
-        self._control.post(f"/v1/batches/{what}", {"lease": self._lease})
+    def _post(self, what: str, patience: float | None = None) -> None:
+        self._control.send("POST", f"/v1/batches/{what}", {"lease": self._lease}, patience=patience)
 
     @property
     def lost(self) -> bool:
@@ -76,11 +76,11 @@ class Batch:
         """Give the batch back: it is ready again, at its place."""
         self._settle("nack")
 
-    def _settle(self, how: str) -> None:
+    def _settle(self, how: str, patience: float | None = None) -> None:
         if self._lost is not None:
             raise self._lost
         self._settled.set()
-        self._post(how)
+        self._post(how, patience)
 
     def __enter__(self) -> Batch:
         return self
@@ -94,7 +94,7 @@ class Batch:
             self.ack()
             return
         try:
-            self.nack()
+            self._settle("nack", patience=0)  # once, as who pressed ^C has waited enough
         except AstraError as e:
             error.add_note(f"batch {self.id} could not be given back either, so its lease must run out: {e}")
 

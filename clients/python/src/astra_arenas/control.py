@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from .doors import Doors, find_doors
+from .doors import Doors, find_doors, server_url, sound_token
 from .errors import AstraError, Busy, NoServer, ServerError, Unreachable, problem_error
 
 __all__ = ["Control", "connect"]
@@ -34,7 +34,7 @@ def connect(
     """Connect to an astra.
 
     Args:
-        control: URL of its control side; default is what find_doors finds.
+        control: URL of its control side, or host:port; default is what find_doors finds.
         token: that it wants.
         agents: URL of its agents' door, for mcp_url and base_url of episodes.
         directory: of its store, on this machine.
@@ -43,7 +43,8 @@ def connect(
             server is full or busy. 0 gives up at once.
 
     Raises:
-        NoServer: none was found.
+        NoServer: none was found, or the address is none.
+        Unauthorized: the token cannot be one.
     """
     if control is None:
         doors = find_doors(directory)
@@ -51,7 +52,8 @@ def connect(
         return Control(doors, directory=again, timeout=timeout, patience=patience)
     if not token:
         raise NoServer(f"the control side {control} wants a token: it is in control.token of its store's directory")
-    return Control(Doors(control.rstrip("/"), token, agents.rstrip("/")), timeout=timeout, patience=patience)
+    doors = Doors(server_url(control), sound_token(token), server_url(agents))
+    return Control(doors, timeout=timeout, patience=patience)
 
 
 class Control:
@@ -69,6 +71,8 @@ class Control:
         patience: float = 30.0,
     ) -> None:
         """Use doors; if a directory is given ("" is the default one), they are found there anew when they break."""
+        if not timeout > 0:
+            raise ValueError(f"timeout={timeout}: no answer comes in that; give seconds above 0")
         self.doors, self.timeout, self.patience = doors, timeout, patience
         self._directory = directory
         self._connections = _Connections()
@@ -88,7 +92,15 @@ class Control:
         """Send JSON and return JSON; None where there is no answer."""
         return json.loads(self.send("POST", path, body, repeat=repeat).body or b"null")
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, repeat: bool = True) -> Reply:
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repeat: bool = True,
+        patience: float | None = None,
+    ) -> Reply:
         """Send a request, and again while that may help.
 
         A request that a server refused for want of room did nothing, so it is made again in any
@@ -99,7 +111,9 @@ class Control:
             path: with its query.
             body: is sent as JSON.
             repeat: whether the request may reach the server twice.
+            patience: seconds instead of the control's.
         """
+        patience = self.patience if patience is None else patience
         data = None if body is None else _encode(body)
         pause, end = _PAUSES[0], 0.0
         while True:
@@ -115,7 +129,7 @@ class Control:
                 if e.sent and not repeat:
                     raise failed from e.__cause__
             wait = max(wait, pause) * random.uniform(1, 1.25)  # so that many do not come back together
-            end = end or time.monotonic() + self.patience  # from the first failure: an answer may take long
+            end = end or time.monotonic() + patience  # from the first failure: an answer may take long
             if time.monotonic() + wait > end:
                 raise failed
             time.sleep(wait)
@@ -147,7 +161,10 @@ def _control(doors: Doors, directory: str | os.PathLike[str] | None, timeout: fl
 
 
 def _encode(body: Mapping[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which models write as \\ud800; the server judges it
+        return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _problem(reply: Reply, method: str, path: str) -> AstraError:

@@ -7,8 +7,9 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from .errors import NoServer
+from .errors import NoServer, Unauthorized
 
 __all__ = ["Doors", "find_doors"]
 
@@ -41,22 +42,49 @@ def find_doors(directory: str | os.PathLike[str] | None = None) -> Doors:
     store = Path(directory if directory is not None else os.environ.get("ASTRA_DIR") or ".astra")
     control = os.environ.get("ASTRA_CONTROL", "")
     if directory is None and control:
-        return Doors(_url(control), _token(store), _url(os.environ.get("ASTRA_AGENTS", "")))
+        return Doors(server_url(control), _token(store), server_url(os.environ.get("ASTRA_AGENTS", "")))
     return _owner(store)
 
 
-def _url(address: str) -> str:
-    if address and "://" not in address:
+def server_url(address: str) -> str:
+    """Write an address as a URL. One that is as `astra serve` prints it, with /v1, means the same.
+
+    Raises:
+        NoServer: it is no address.
+    """
+    if not address:
+        return ""
+    if "://" not in address:
         address = "http://" + address
-    return address.rstrip("/")
+    url = address.rstrip("/").removesuffix("/v1")
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.isprintable()
+    except ValueError:  # of the port
+        sound = False
+    if not sound or " " in url:
+        raise NoServer(f"{address!r} is no address of a server: give one such as http://127.0.0.1:8081")
+    return url
+
+
+def sound_token(token: str) -> str:
+    """Take the white space off a token, which is there when it was read from a file.
+
+    Raises:
+        Unauthorized: it cannot be one.
+    """
+    token = token.strip()
+    if not token.isascii() or not token.isprintable():
+        raise Unauthorized("the token has characters that none has: it is the one line in control.token of the store")
+    return token
 
 
 def _token(store: Path) -> str:
     token = os.environ.get("ASTRA_TOKEN", "").strip()
     if token:
-        return token
+        return sound_token(token)
     try:
-        return (store / "control.token").read_text(encoding="utf-8").strip()
+        return sound_token((store / "control.token").read_text(encoding="utf-8"))
     except OSError as e:
         raise NoServer(
             f"ASTRA_CONTROL is set and there is no token: set ASTRA_TOKEN to what {store / 'control.token'} "
@@ -70,7 +98,7 @@ def _owner(store: Path) -> Doors:
         raise NoServer(f"no astra serves the store {store}: {remedy}")
     try:
         owner = json.loads((store / "owner.json").read_text(encoding="utf-8"))
-        return Doors(_url(owner["control"]), owner["token"], _url(owner["agents"]))
+        return Doors(server_url(owner["control"]), owner["token"], server_url(owner["agents"]))
     except FileNotFoundError as e:
         raise NoServer(f"the astra that has the store {store} is still starting, or is a command: {remedy}") from e
     except (OSError, ValueError, KeyError, TypeError) as e:

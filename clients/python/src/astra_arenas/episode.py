@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .control import Control
-from .errors import AstraError, BudgetSpent, Conflict, Ended, Invalid, NoServer, Unreachable, Unscored
+from .errors import AstraError, BudgetSpent, Conflict, Ended, Invalid, NoServer, Refused, Unreachable, Unscored
 from .records import NextTurn, Number, Score, Step, Tool, Trajectory
 
 __all__ = ["Episode"]
@@ -59,12 +59,14 @@ class Episode:
     ) -> None:
         if self._over:
             return
-        try:
-            self.abort(f"{kind.__name__}: {error}" if kind else "left without submitting")
+        if error is None:
+            self.abort("left without submitting")
+            return
+        try:  # once: who pressed ^C, or has no server, has waited enough, and an episode ends by itself
+            reason = f"{type(error).__name__}: {error}"
+            self._control.send("POST", self._path("/abort"), {"reason": reason}, patience=0)
         except AstraError as e:
-            if error is None:
-                raise
-            error.add_note(f"the episode could not be aborted either: {e}")
+            error.add_note(f"the episode could not be aborted either, and ends at {self.expires}: {e}")
 
     @property
     def mcp_url(self) -> str:
@@ -94,7 +96,7 @@ class Episode:
 
         Args:
             tool: its name. One that is not in view is a failed step.
-            args: its arguments, or the text that a model wrote for them; text that is no JSON is a failed step.
+            args: its arguments, or the text that a model wrote for them; what is no JSON object is a failed step.
 
         Raises:
             BudgetSpent: the task allows no more calls; submit.
@@ -195,12 +197,17 @@ class Episode:
         """Make episodes that share the history up to a step and go their own ways from there.
 
         Args:
-            n: how many, at most 64.
+            n: how many, from 1 to 64.
             at: the step, 0 being before the first; default is as the episode is now.
             group: of the forks; they do not inherit this one's.
             ttl: seconds until they end by themselves.
+
+        Raises:
+            Refused: there cannot be so many, or there is no such step.
         """
-        body: dict[str, Any] = {"keys": [secrets.token_hex(16) for _ in range(n)], "n": n, "group": group, "ttl": ttl}
+        if n < 1:  # 0 is 1 to the server, as for who does not say
+            raise Refused(f"{n} forks: 1 to 64 can be made at once")
+        body: dict[str, Any] = {"keys": [secrets.token_hex(16) for _ in range(n)], "group": group, "ttl": ttl}
         if at is not None:
             body["at"] = at
         raw = self._control.post(self._path("/fork"), body)
@@ -228,12 +235,11 @@ class Episode:
 def _arguments(args: Mapping[str, Any] | str | None) -> Any:
     if args is None:
         return {}
-    if not isinstance(args, str):
-        return dict(args)
+    text = args if isinstance(args, str) else json.dumps(dict(args) if isinstance(args, Mapping) else args)
     try:
-        return json.loads(args, parse_constant=_no_number) if args.strip() else {}
+        return json.loads(text, parse_constant=_no_number) if text.strip() else {}
     except ValueError:
-        return args  # a text where an object is due: the step fails, and says why
+        return text  # where an object is due: the step fails, and says why
 
 
 def _no_number(name: str) -> Any:

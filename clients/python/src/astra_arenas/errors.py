@@ -67,7 +67,7 @@ class Conflict(AstraError):
 
 
 class Ended(AstraError):
-    """The episode is over."""
+    """The episode is over; its text says how it ended. One that expired wants a longer ttl when it is opened."""
 
 
 class BudgetSpent(AstraError):
