@@ -83,6 +83,7 @@ type state struct {
 	Open    []entry        `json:"open"`             // oldest first
 	Left    []groups.Group `json:"left"`             // that wait for a batch
 	Recent  []string       `json:"recent,omitempty"` // names of the groups that were kept last, oldest first
+	Acked   []string       `json:"acked,omitempty"`  // leases that were acknowledged last, as in an entry, oldest first
 	Done    int            `json:"done"`
 	Dropped int            `json:"dropped"`
 	Policy  int64          `json:"policy"`
@@ -94,6 +95,9 @@ const schema = 1
 // recent is how many names of groups are remembered, or as many as a batch has samples, if that
 // is more: a loop that was killed adds all groups of its round again.
 const recent = 256
+
+// acked is how many acknowledged leases are remembered, for those whose answer was lost.
+const acked = 64
 
 // An entry is a batch that is not done.
 type entry struct {
@@ -310,26 +314,31 @@ func (q *Queue) pause(ctx context.Context, more <-chan struct{}, until time.Time
 	return nil
 }
 
-// Ack says that the update of a batch was made: it is done. A repeat is refused, like any
-// lease that is none.
-func (q *Queue) Ack(ctx context.Context, lease string) error {
-	return q.leased(ctx, lease, func(s *state, i int) {
-		s.Open = slices.Delete(s.Open, i, i+1)
-		s.Done++
-	})
-}
+// Ack says that the update of a batch was made: it is done. Whoever does not know whether
+// that arrived says it again: of the last 64 leases it changes nothing.
+func (q *Queue) Ack(ctx context.Context, lease string) error { return q.ack(ctx, lease, 0) }
 
 // AckNext is Ack, and with it the policy is a version newer: for trainers that publish nothing.
-func (q *Queue) AckNext(ctx context.Context, lease string) error {
+func (q *Queue) AckNext(ctx context.Context, lease string) error { return q.ack(ctx, lease, 1) }
+
+func (q *Queue) ack(ctx context.Context, lease string, newer int64) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if slices.Contains(q.state.Acked, hash(lease)) {
+		return nil
+	}
 	return q.leased(ctx, lease, func(s *state, i int) {
+		s.Acked = append(slices.Clone(s.Acked[max(0, len(s.Acked)-acked+1):]), s.Open[i].Lease)
 		s.Open = slices.Delete(s.Open, i, i+1)
 		s.Done++
-		s.Policy++
+		s.Policy += newer
 	})
 }
 
 // Nack gives a batch back: it is ready again, at its place.
 func (q *Queue) Nack(ctx context.Context, lease string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	return q.leased(ctx, lease, func(s *state, i int) { s.Open[i].Lease, s.Open[i].Until = "", time.Time{} })
 }
 
@@ -350,12 +359,13 @@ func (q *Queue) Recall(ctx context.Context, version int64) error {
 
 // Extend has a lease begin anew.
 func (q *Queue) Extend(ctx context.Context, lease string) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	return q.leased(ctx, lease, func(s *state, i int) { s.Open[i].Until = q.opts.Now().Add(q.opts.Lease).UTC() })
 }
 
+// leased changes the batch of a lease. The caller holds mu.
 func (q *Queue) leased(ctx context.Context, lease string, do func(*state, int)) error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	next, sum := q.now(), hash(lease)
 	i := slices.IndexFunc(next.Open, func(e entry) bool { return e.Lease == sum })
 	if i < 0 {

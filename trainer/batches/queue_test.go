@@ -100,8 +100,8 @@ func TestQueue(t *testing.T) {
 	if err := q.Ack(t.Context(), second.Lease); err != nil {
 		t.Error(err)
 	}
-	if err := q.Ack(t.Context(), second.Lease); !errors.Is(err, ErrLease) {
-		t.Errorf("a second acknowledgement: %v", err)
+	if err := q.AckNext(t.Context(), second.Lease); err != nil || q.Status().Policy != 0 {
+		t.Errorf("a second acknowledgement: %v, %+v", err, q.Status())
 	}
 	if err := q.Nack(t.Context(), first.Lease); err != nil {
 		t.Error(err)
@@ -116,6 +116,29 @@ func TestQueue(t *testing.T) {
 		}
 	}
 	if s := q.Status(); s != (Status{Leased: 1, Done: 1, Groups: 1, Missing: 2}) {
+		t.Errorf("status = %+v", s)
+	}
+}
+
+// Whoever did not hear that its update was taken down says so again, also to another process.
+func TestAckAgain(t *testing.T) {
+	notes := newShelf()
+	q := open(t, notes, Options{Size: 2})
+	var leases []string
+	for i := range acked + 2 {
+		add(t, q, fmt.Sprint(i))
+		leases = append(leases, lease(t, q).Lease)
+		if err := q.AckNext(t.Context(), leases[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q = open(t, notes, Options{Size: 2})
+	for i, l := range leases {
+		if err := q.AckNext(t.Context(), l); errors.Is(err, ErrLease) != (i < 2) {
+			t.Errorf("acknowledgement %d of %d, again: %v", i+1, len(leases), err)
+		}
+	}
+	if s := q.Status(); s.Done != acked+2 || s.Policy != acked+2 {
 		t.Errorf("status = %+v", s)
 	}
 }

@@ -46,9 +46,8 @@ def test_samples(control: Control) -> None:
         assert best.trajectory is not None
         assert best.trajectory.messages[0]["role"] == "user"
         assert batch.groups[0].members == tuple(s.episode for s in batch.samples)
+    batch.ack()  # as who did not hear that it was taken down
     assert batches.status()["done"] == 1
-    with pytest.raises(astra.LeaseLost):
-        batch.ack()
 
 
 def test_loops_settle_what_they_took(control: Control) -> None:

@@ -68,7 +68,7 @@ class Batch:
         """Say that the update was made: the batch is done.
 
         Raises:
-            LeaseLost: the lease ran out before, or the answer to a first ack was lost with its connection.
+            LeaseLost: the lease ran out before.
         """
         self._settle("ack")
 
