@@ -12,6 +12,7 @@ import astra_arenas as astra
 from astra_arenas import Arena, Control
 from astra_arenas.doors import Doors, find_doors
 from astra_arenas.errors import _KINDS, problem_error
+from astra_arenas.trl import Environments
 
 
 def test_not_found(control: Control, inventory: Arena) -> None:
@@ -47,8 +48,17 @@ def test_wrong_arguments_say_what_is_right(control: Control, inventory: Arena) -
     for name in ("", None, 3):
         with pytest.raises(TypeError, match="arenas\\(\\) lists"):
             Arena(name, control)  # type: ignore[arg-type]
-    with pytest.raises(astra.Refused, match="say train, validation or test"):
-        inventory.tasks("trian")
+    for make in (astra.arenas, astra.Batches):
+        with pytest.raises(TypeError, match="makes one"):
+            make("http://127.0.0.1:8081")  # type: ignore[arg-type]
+    for ask in (inventory.tasks, lambda split: Environments([inventory], split=split)):
+        with pytest.raises(astra.Refused, match="say train, validation or test"):
+            ask("trian")
+    for one in (inventory, "inventory"):
+        with pytest.raises(TypeError, match="list of arenas"):
+            Environments(one)  # type: ignore[arg-type]
+    with inventory.open("hinge-price") as episode, pytest.raises(astra.Refused, match="a reply is a text"):
+        episode.turn(None)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="give one of tasks"):
         inventory.open(3)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="give a list"):

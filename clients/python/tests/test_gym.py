@@ -113,3 +113,15 @@ def test_turns_add_tools(bank: Arena) -> None:
         "transfer"
     }
     env.close()
+
+
+def test_what_is_misspelt_draws_no_other_task(inventory: Arena) -> None:
+    env = ArenaEnv(inventory)
+    env.reset(options={"task": "hinge-price"})
+    playing = env.episode
+    with pytest.raises(astra.Refused, match="no option 'tsk': options are task and seed"):
+        env.reset(options={"tsk": "hinge-price"})
+    assert env.episode is playing
+    with pytest.raises(TypeError, match="give a list"):
+        ArenaEnv(inventory, tasks="hinge-price")
+    env.close()

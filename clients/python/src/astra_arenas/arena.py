@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
-from .control import Control, connect
+from .control import Control, connected
 from .episode import Episode
 from .errors import NotFound, Refused
 from .records import Task, Tool
@@ -18,7 +18,7 @@ __all__ = ["Arena", "arenas"]
 
 def arenas(control: Control | None = None) -> list[Arena]:
     """List the newest version of each arena that is served, by name."""
-    control = control or connect()
+    control = connected(control)
     return [Arena(raw["name"], control) for raw in control.get("/v1/arenas")["arenas"]]
 
 
@@ -48,9 +48,7 @@ class Arena:
         """
         if not isinstance(name, str) or not name:
             raise TypeError(f"{name!r} is no name of an arena; arenas() lists those that are served")
-        if not isinstance(control, Control | None):
-            raise TypeError(f"{control!r} is no Control: connect(url, token) makes one")
-        self.control = control or connect()
+        self.control = connected(control)
         raw = self.control.get("/v1/arenas/" + quote(name, safe=""))
         self.name: str = raw["name"]
         self.ref = f"{raw['name']}@{raw['digest']}"

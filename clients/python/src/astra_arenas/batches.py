@@ -10,7 +10,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any
 
-from .control import Control, connect
+from .control import Control, connected
 from .errors import AstraError, LeaseLost
 from .records import Group, Sample
 
@@ -118,7 +118,7 @@ class Batches:
             control: where it is; default is what connect() finds.
             wait: seconds that one question waits for a batch, at most 60.
         """
-        self._control, self._wait = control or connect(), wait
+        self._control, self._wait = connected(control), wait
 
     def __iter__(self) -> Iterator[Batch]:
         while True:

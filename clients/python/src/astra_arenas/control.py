@@ -56,6 +56,13 @@ def connect(
     return Control(doors, timeout=timeout, patience=patience)
 
 
+def connected(control: Control | None) -> Control:
+    """Take what somebody connected to, or connect to what is found."""
+    if not isinstance(control, Control | None):
+        raise TypeError(f"{control!r} is no Control: connect(url, token) makes one")
+    return control or connect()
+
+
 class Control:
     """One control side. It may be used by many threads, may be pickled, and stays usable after a fork.
 

@@ -133,6 +133,8 @@ class Episode:
         Raises:
             Refused: the last turn was closed already, or the task has no such user.
         """
+        if not isinstance(reply, str):
+            raise Refused(f"reply={reply!r}: a reply is a text")
         body = {"reply": reply} if message is None else {"reply": reply, "message": message}
         try:
             told = NextTurn.read(self._control.post(self._path("/turns"), body, repeat=False))

@@ -106,10 +106,16 @@ class ArenaEnv(gymnasium.Env[str, str]):
         Args:
             seed: of what tasks are drawn.
             options: {"task": id} plays that task; {"seed": n} is the world's seed.
+
+        Raises:
+            Refused: there is no such option.
+            NotFound: there is no such task.
         """
+        options = options or {}
+        if unknown := options.keys() - {"task", "seed"}:
+            raise Refused(f"there is no option {', '.join(map(repr, sorted(unknown)))}: options are task and seed")
         super().reset(seed=seed)
         self.close()
-        options = options or {}
         if "task" in options:
             self.task = self._arena.task(options["task"])
         else:
@@ -166,6 +172,8 @@ class ArenaEnv(gymnasium.Env[str, str]):
 
 
 def _chosen(arena: Arena, split: str | None, tasks: Sequence[Task | str] | None) -> list[Task]:
+    if isinstance(tasks, str):
+        raise TypeError(f"tasks={tasks!r}: give a list of them")
     if tasks is not None:
         chosen = [t if isinstance(t, Task) else arena.task(t) for t in tasks]
     else:

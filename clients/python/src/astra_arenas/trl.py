@@ -50,18 +50,23 @@ class Environments:
         skipped: why a task is in no row, by arena/task.
     """
 
-    def __init__(self, arenas: Iterable[Arena], *, split: str | None = "train", prompt: str = "") -> None:
+    def __init__(self, arenas: Iterable[Arena | str], *, split: str | None = "train", prompt: str = "") -> None:
         """Make environments.
 
         Args:
-            arenas: whose tasks are played.
+            arenas: whose tasks are played, or their names.
             split: whose tasks; None is all. Only those of train are opened as train.
             prompt: what every task begins with, before the user's message.
+
+        Raises:
+            Refused: no task can be served, or an arena is given twice.
         """
+        if isinstance(arenas, str | Arena):
+            raise TypeError(f"{arenas!r}: give a list of arenas")
         self.rows: list[dict[str, Any]] = []
         self.factories: dict[str, type[ToolEnvironment]] = {}
         self.skipped: dict[str, str] = {}
-        given = list(arenas)
+        given = [arena if isinstance(arena, Arena) else Arena(arena) for arena in arenas]
         if len({arena.name for arena in given}) < len(given):
             raise Refused("an arena is given twice; environments are named by arenas")
         for arena in given:
@@ -72,8 +77,9 @@ class Environments:
     def _add(self, arena: Arena, split: str | None, prompt: str) -> None:
         tasks = [t for t in arena.tasks() if not self._skips(arena, t)]
         names = _names(arena, tasks)
+        chosen = {task.id for task in arena.tasks(split)}
         for task in tasks:
-            if split is not None and task.split != split:
+            if task.id not in chosen:
                 continue
             name = names[_key(task)]
             if name not in self.factories:
