@@ -18,7 +18,7 @@ const (
 	// uncounted is what of a body counts for nothing: a connection takes as much without one.
 	uncounted = 64 << 10
 	// patience is how long a body may wait for room, of the two minutes that it has to come.
-	patience = 30 * time.Second
+	patience = 90 * time.Second
 )
 
 // Bodies bounds what is in memory of the bodies of all requests to next, in bytes: from when

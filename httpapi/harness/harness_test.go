@@ -174,6 +174,28 @@ func TestIdleSessions(t *testing.T) {
 	}
 }
 
+// early is a gateway that knows keys of episodes whose log is not written yet.
+type early struct{ *gateway.Gateway }
+
+func (early) Resolve(context.Context, astra.Key) (astra.EpisodeID, error) {
+	return astra.NewEpisodeID(), nil
+}
+
+// A session that is being opened is not there yet.
+func TestFindBeforeOpened(t *testing.T) {
+	_, gw := open(t, t.TempDir(), nil, nil)
+	h, err := harness.New(early{gw}, harness.NewGate("", nil), []byte("sixteen bytes of secret"), nil, nil)
+	must(t, err)
+	t.Cleanup(h.Close)
+	s := h.Sessions("face", time.Minute)
+	for range 2 {
+		if _, _, err := s.Use(t.Context(), "id"); !errors.Is(err, astra.ErrNotFound) || s.Knows("id") {
+			t.Errorf("found: %v, known %v", err, s.Knows("id"))
+		}
+	}
+	must(t, s.Abort(t.Context(), "id", "enough"))
+}
+
 // comeback is a gateway whose records are looked at while somebody comes back.
 type comeback struct {
 	*gateway.Gateway

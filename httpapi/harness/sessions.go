@@ -126,18 +126,27 @@ func modeOf(split astra.Split) astra.Mode {
 // Find returns the episode of a session, and notes that somebody uses it. One that was never
 // opened, or ended long ago, is astra.ErrNotFound.
 func (s *Sessions) Find(ctx context.Context, id string) (astra.EpisodeID, error) {
-	if id == "" || len(id) > MaxID {
-		return "", astra.ErrNotFound
+	ep, known, err := s.resolve(ctx, id)
+	if err == nil && !known { // while an episode is being opened its key is known, and nothing else of it
+		_, err = s.house.Episode(ctx, ep)
 	}
-	ep, known := s.episode(id)
-	if !known {
-		var err error
-		if ep, err = s.house.Resolve(ctx, s.Key(id)); err != nil {
-			return "", err
-		}
+	if err != nil {
+		return "", err
 	}
 	s.touch(id, ep)
 	return ep, nil
+}
+
+// resolve finds the episode of a session, one that is being opened included. It is known if
+// this process knows that it was opened.
+func (s *Sessions) resolve(ctx context.Context, id string) (ep astra.EpisodeID, known bool, err error) {
+	if id == "" || len(id) > MaxID {
+		return "", false, astra.ErrNotFound
+	}
+	if ep, known = s.episode(id); !known {
+		ep, err = s.house.Resolve(ctx, s.Key(id))
+	}
+	return ep, known, err
 }
 
 // Use is Find for as long as a request takes: a session is not idle until done is called.
@@ -185,15 +194,20 @@ func (s *Sessions) Forget(id string) {
 // Abort ends a session without a score. One that is over already, or unknown, is no error.
 // One that could not be ended is tried again when it was idle for long enough.
 func (s *Sessions) Abort(ctx context.Context, id, reason string) error {
-	ep, err := s.Find(ctx, id)
+	ep, known, err := s.resolve(ctx, id)
 	if err == nil {
 		err = s.house.Abort(ctx, ep, reason)
 	}
-	if err != nil && !errors.Is(err, astra.ErrNotFound) {
-		return err
+	switch {
+	case errors.Is(err, astra.ErrNotFound) && !known:
+		return nil // should it be opened at this moment, it must not be forgotten
+	case err == nil, errors.Is(err, astra.ErrNotFound):
+		s.Forget(id)
+		return nil
+	case ep != "":
+		s.touch(id, ep)
 	}
-	s.Forget(id)
-	return nil
+	return err
 }
 
 // Active is how many sessions this process knows to be open.
