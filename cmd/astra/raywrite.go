@@ -27,9 +27,10 @@ them, and prints the command that runs it there. A row has what the policy sees 
 tools, and how its episode is opened; never a solution.
 
 verl wants two classes of yours, an agent loop that opens the episode and a tool that calls it;
-NeMo RL wants its own configuration of the model, and NeMo Gym's of agent and resources server.`,
+NeMo RL wants its own configuration of the model, and NeMo Gym's of agent and resources server,
+each named as the job finds it; tasks with several messages are left out and told.`,
 		Example: "  astra ray write inventory --framework verl --model qwen3 --agent-loop my.Loop --tool my.Tool --out runs/verl\n" +
-			"  astra ray write inventory --framework nemo-rl --model qwen3 --base grpo.yaml --gym-agent simple_agent --gym gym.yaml --out runs/nemo"}
+			"  astra ray write inventory --framework nemo-rl --model qwen3 --base base.yaml --gym-agent simple_agent --gym gym.yaml --out runs/nemo"}
 	flags := cmd.Flags()
 	flags.StringVar(&f.framework, "framework", "verl", "`NAME`: verl or nemo-rl")
 	flags.StringVarP(&f.out, "out", "o", "", "`DIR` to write to")
@@ -59,8 +60,12 @@ func (a *app) writeRay(refs []string, f *rayWriteFlags) error {
 		return err
 	}
 	for _, arena := range arenas {
-		f.Train = append(f.Train, rayRows(arena, astra.SplitTrain)...)
-		f.Eval = append(f.Eval, rayRows(arena, astra.SplitValidation)...)
+		tasks := arena.Tasks
+		if f.framework == "nemo-rl" {
+			tasks = a.ofOneMessage(arena)
+		}
+		f.Train = append(f.Train, rayRows(arena, tasks, astra.SplitTrain)...)
+		f.Eval = append(f.Eval, rayRows(arena, tasks, astra.SplitValidation)...)
 	}
 	if err := os.MkdirAll(f.out, 0o755); err != nil {
 		return err
@@ -80,10 +85,23 @@ func (a *app) writeRay(refs []string, f *rayWriteFlags) error {
 	return nil
 }
 
+// ofOneMessage are the tasks that the agent of the rows can play: NeMo Gym's face refuses others
+// when they are opened, which would end a step of the trainer.
+func (a *app) ofOneMessage(arena *astra.Arena) (tasks []astra.Task) {
+	for _, t := range arena.Tasks {
+		if len(t.Turns) > 1 || t.User != nil {
+			a.note("%s, task %s is left out: it has several messages, and a row has one", arena.Name, t.ID)
+			continue
+		}
+		tasks = append(tasks, t)
+	}
+	return tasks
+}
+
 // rayRows are the tasks of a split as a trainer draws them.
-func rayRows(arena *astra.Arena, split astra.Split) (rows []ray.Row) {
-	for i := range arena.Tasks {
-		t := &arena.Tasks[i]
+func rayRows(arena *astra.Arena, tasks []astra.Task, split astra.Split) (rows []ray.Row) {
+	for i := range tasks {
+		t := &tasks[i]
 		if t.Split != split {
 			continue
 		}

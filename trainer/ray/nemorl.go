@@ -3,6 +3,7 @@ package ray
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -44,6 +45,9 @@ func WriteNeMoRL(dir string, r Run, n NeMoRL) (entrypoint string, err error) {
 	}
 	if n.Base == "" || n.Agent == "" || len(n.Gym) == 0 {
 		return "", fmt.Errorf("want a base configuration, an agent and NeMo Gym's configurations")
+	}
+	if filepath.Clean(n.Base) == "grpo.yaml" {
+		return "", errors.New("the run's own configuration is grpo.yaml, and would go on from itself: give the base another name")
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

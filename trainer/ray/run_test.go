@@ -83,6 +83,13 @@ func TestWriteNeMoRL(t *testing.T) {
 	}
 }
 
+func TestNeMoRLGoesOnFromAnotherFile(t *testing.T) {
+	_, err := WriteNeMoRL(t.TempDir(), run(), NeMoRL{Base: "./grpo.yaml", Agent: "astra", Gym: []string{"gym.yaml"}})
+	if err == nil || !strings.Contains(err.Error(), "give the base another name") {
+		t.Errorf("a base of its own name: %v, want a refusal", err)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	other := run()
 	other.Eval[0].Tools = []Tool{{Name: "look", Parameters: json.RawMessage(`{}`)}}
