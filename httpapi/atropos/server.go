@@ -163,7 +163,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		f, ok = &harness.Refusal{Status: http.StatusServiceUnavailable, Text: err.Error()}, true
 	}
 	if !ok {
-		s.opts.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "reason", err)
+		if r.Context().Err() == nil { // else the client is gone
+			s.opts.Logger.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "reason", err)
+		}
 		f = &harness.Refusal{Status: http.StatusInternalServerError, Text: "astra could not do this; its log says why"}
 	}
 	_ = write(w, f.Status, map[string]string{"detail": f.Text}) // the client is gone if this fails

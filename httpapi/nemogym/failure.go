@@ -96,7 +96,9 @@ func (s *Server) problem(ctx context.Context, err error) problem {
 			return p
 		}
 	}
-	s.house.Logger().ErrorContext(ctx, "request failed", "face", "nemo-gym", "reason", err)
+	if ctx.Err() == nil { // else the client is gone
+		s.house.Logger().ErrorContext(ctx, "request failed", "face", "nemo-gym", "reason", err)
+	}
 	if f, ok := faultIn(err); ok {
 		return problem{Detail: "the episode is invalid, whose doing: " + string(f), Kind: kindOf(f), status: http.StatusInternalServerError}
 	}

@@ -1,8 +1,10 @@
 package nemogym
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -377,5 +379,18 @@ func TestNoRoomForBodies(t *testing.T) {
 	full.ServeHTTP(w, httptest.NewRequest("POST", "/verify", strings.NewReader(strings.Repeat(" ", 1<<20))))
 	if w.Code != 429 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"failure_kind":"provider_quota_exhausted"`) {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// A harness that is killed breaks off thousands of requests, of which none is trouble of ours.
+func TestGoneClientsAreNoTrouble(t *testing.T) {
+	var log bytes.Buffer
+	h := newHouse(t, "", &harness.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	h.face.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/seed_session", strings.NewReader(h.row("hinge-price"))).WithContext(gone))
+	if w.Code != 500 || strings.Contains(log.String(), "ERROR") {
+		t.Errorf("%d %s, log %s", w.Code, w.Body, log.String())
 	}
 }

@@ -126,7 +126,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, astra.ErrRefused):
 		f = &harness.Refusal{Status: http.StatusBadRequest, Text: err.Error()}
 	default:
-		s.log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "reason", err)
+		if r.Context().Err() == nil { // else the client is gone
+			s.log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "reason", err)
+		}
 		f = &harness.Refusal{Status: http.StatusInternalServerError, Text: internal}
 	}
 	_ = write(w, f.Status, map[string]string{"detail": f.Text}) // the client is gone if this fails
