@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -159,15 +159,20 @@ func (s *server) watch() (stop func() peak) {
 	}
 }
 
-// freeAddrs are addresses of this machine that nobody listens on.
+// freeAddrs are addresses of this machine that nobody listens on. Their ports are below those
+// that systems give to whoever asks for any, which would be taken before a server starts there.
 func freeAddrs(n int) (addrs []string, err error) {
-	for range n {
-		l, lerr := net.Listen("tcp", "127.0.0.1:0")
-		if lerr != nil {
-			return nil, errors.Join(err, lerr)
+	const from, to, tries = 10_000, 32_000, 100
+	for range n * tries {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(from+rand.IntN(to-from)))
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err != nil {
+			continue
 		}
 		defer l.Close() // when all are found, so that they differ
-		addrs = append(addrs, l.Addr().String())
+		if addrs = append(addrs, addr); len(addrs) == n {
+			return addrs, nil
+		}
 	}
-	return addrs, err
+	return nil, err
 }
