@@ -61,6 +61,7 @@ func (g *Gateway) certificate(ctx context.Context, l *loaded) (*astra.Certificat
 }
 
 func (g *Gateway) certifyNow(ctx context.Context, l *loaded) (*astra.Certificate, error) {
+	g.opts.Logger.InfoContext(ctx, "certifying an arena, which takes some time", "arena", l.Name, "digest", l.Digest)
 	c, err := g.opts.Certifier.Certify(ctx, g, l.Ref())
 	if err != nil {
 		return nil, err

@@ -138,7 +138,7 @@ func (o *openSet) reserve(max int, id astra.EpisodeID, keyHash string, expires t
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.items) >= max {
-		return fmt.Errorf("%w: %d are open", astra.ErrFull, max)
+		return fmt.Errorf("%w: %d are open, which is as many as may be", astra.ErrFull, max)
 	}
 	if _, taken := o.keys[keyHash]; taken {
 		return fmt.Errorf("%w: it is being opened", astra.ErrBusy)

@@ -192,6 +192,17 @@ func size(text string) (int64, error) {
 func (s *setting) env() string  { return "ASTRA_" + strings.ToUpper(s.key) }
 func (s *setting) flag() string { return strings.ReplaceAll(s.key, "_", "-") }
 
+// split takes a variable apart: directories as PATH has them, other lists at commas, as URLs have colons.
+func (s *setting) split(v string) []string {
+	switch {
+	case s.list && s.path:
+		return filepath.SplitList(v)
+	case s.list:
+		return strings.Split(v, ",")
+	}
+	return []string{v}
+}
+
 func settingOf(key string) *setting {
 	for i := range settings {
 		if settings[i].key == key {
@@ -234,11 +245,7 @@ func (a *app) configure() error {
 	for i := range settings {
 		s := &settings[i]
 		if v, ok := a.env(s.env()); ok && v != "" {
-			values := []string{v}
-			if s.list {
-				values = filepath.SplitList(v)
-			}
-			if err := a.apply(s, values); err != nil {
+			if err := a.apply(s, s.split(v)); err != nil {
 				return fmt.Errorf("%s=%s: %w", s.env(), v, err)
 			}
 		}
@@ -365,7 +372,8 @@ func yamlError(path string, at *yaml.Node, format string, args ...any) error {
 func configHelp() string {
 	var b strings.Builder
 	b.WriteString("Settings come from astra.yaml in the working directory (or --config FILE, or ASTRA_CONFIG),\n" +
-		"then from the environment, then from flags; the later wins. Unknown keys are refused.\n\n")
+		"then from the environment, then from flags; the later wins. Unknown keys are refused.\n" +
+		"A list in a variable has commas, one of directories what PATH has; a flag is given several times.\n\n")
 	for i := range settings {
 		s := &settings[i]
 		fmt.Fprintf(&b, "  %-17s %-23s --%-17s %s\n", s.key, s.env(), s.flag(), s.about)

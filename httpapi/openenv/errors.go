@@ -139,7 +139,7 @@ func (s *Server) explain(ctx context.Context, p *problem, err error) {
 		return
 	}
 	if errors.Is(err, astra.ErrNotFound) {
-		p.Message, p.status = "there is no such environment, or no more", http.StatusNotFound
+		p.Message, p.status = "there is no such environment, or no more; /openenv/ARENA names one that is served", http.StatusNotFound
 		return
 	}
 	for _, is := range shown {

@@ -225,7 +225,7 @@ func TestHTTP(t *testing.T) {
 		want               string
 	}{
 		{"GET", "shop/health", "", 200, `{"status":"healthy"}`},
-		{"GET", "none/health", "", 404, `{"detail":"there is no such environment, or no more"}`},
+		{"GET", "none/health", "", 404, `{"detail":"there is no such environment, or no more; /openenv/ARENA names one that is served"}`},
 		{"GET", "shop/metadata", "", 200, `{"name":"shop","description":"Shelves of bolts, for tests of the control side.","readme_content":null,"version":"1.0.0","author":null,"documentation_url":null}`},
 		{"GET", "shop/state", "", 200, `{"episode_id":null,"step_count":0}`},
 		{"GET", "shop/schema", "", 200, compact(t, string(schemas))},

@@ -170,7 +170,7 @@ def _control(doors: Doors, directory: str | os.PathLike[str] | None, timeout: fl
 def _encode(body: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which models write as \\ud800; the server judges it
+    except UnicodeEncodeError:  # half a surrogate pair, which models write as \ud800; the server judges it
         return json.dumps(body, allow_nan=False, separators=(",", ":")).encode()
 
 

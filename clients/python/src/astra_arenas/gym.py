@@ -9,8 +9,11 @@ import string
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import gymnasium
-from numpy.typing import NDArray
+try:
+    import gymnasium
+    from numpy.typing import NDArray
+except ModuleNotFoundError as e:
+    raise ModuleNotFoundError("astra_arenas.gym needs Gymnasium: pip install gymnasium", name=e.name) from e
 
 from .arena import Arena
 from .episode import Episode
