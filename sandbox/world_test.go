@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"runtime"
 	"strings"
@@ -436,5 +437,42 @@ func TestWorldsBounded(t *testing.T) {
 	}
 	if ws := &p.worlds; ws.bytes > ws.most || sum != ws.bytes || len(ws.byKey) != ws.ready.Len()+ws.away.Len() {
 		t.Errorf("%d bytes, %d by sum, of at most %d; %d entries, %d ready and %d away", ws.bytes, sum, ws.most, len(ws.byKey), ws.ready.Len(), ws.away.Len())
+	}
+}
+
+// Who opens the first episode of a group and leaves during its setup leaves the others theirs.
+func TestSetupGivenUp(t *testing.T) {
+	p := load(t, newTestRuntime(t, Options{}), testArena(t, shop, shopTools...))
+	ctx, leave := context.WithCancel(t.Context())
+	waiting := p.worlds.find(worldKey{5, milliseconds(testNow), ""})
+	p.worlds.leave(waiting)
+	const members = 4
+	c := &counted{guest: p.guest, wait: func() {
+		for waiting.asked.Load() < 1+members {
+			runtime.Gosched()
+		}
+		leave()
+	}}
+	p.guest = c
+	open := func(ctx context.Context) error {
+		i, err := p.Start(ctx, gateway.World{Seed: 5, Now: testNow})
+		if err != nil {
+			return err
+		}
+		return i.Close()
+	}
+	var group errgroup.Group
+	group.Go(func() error { _ = open(ctx); return nil }) // it may have been done in time
+	for c.setups.Load() == 0 {
+		runtime.Gosched()
+	}
+	for range members - 1 {
+		group.Go(func() error { return open(t.Context()) })
+	}
+	if err := group.Wait(); err != nil {
+		t.Errorf("another member: %v", err)
+	}
+	if n := c.setups.Load(); n > 2 {
+		t.Errorf("setup ran %d times", n)
 	}
 }

@@ -37,13 +37,17 @@ func (t *gymTarget) check(f *rowsFlags) error {
 	return nil
 }
 
-// steps is how many responses of a model the Gymnasium agent takes of a task: each may make
-// one call, up to the default budget, or close a turn.
+// steps is how many responses of a model the Gymnasium agent takes of a task at least. It gives
+// a rollout that it cuts off a reward of 0 and does not tell the server, so where a task has a
+// larger budget there are as many as its calls and turns: each response may be one of these.
 const steps = 100
 
 func (t *gymTarget) config(f *rowsFlags, arenas []*astra.Arena) *rows.GymConfig {
 	c := &rows.GymConfig{URL: t.url, Rows: f.out, Split: astra.Split(f.split), Agent: f.opts.Agent, Gymnasium: f.opts.Gymnasium, Steps: steps}
 	for n, a := range arenas {
+		for i := range a.Tasks {
+			c.Steps = max(c.Steps, a.Tasks[i].Calls()+len(a.Tasks[i].Turns))
+		}
 		if n == 0 {
 			c.License = a.License
 		} else if c.License != a.License {

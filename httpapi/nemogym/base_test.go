@@ -34,6 +34,14 @@ func TestSessionContract(t *testing.T) {
 	}
 }
 
+func TestFailureKinds(t *testing.T) {
+	kinds := []string{string(sessionLost), string(sessionExpired), string(cancelled), string(verifierError), string(providerUnavailable), string(providerQuota),
+		string(persistenceFailed), string(unreachable)}
+	if got := base(t, "", append([]string{"kinds"}, kinds...)...); strings.TrimSpace(got) != "" {
+		t.Errorf("not NeMo Gym's: %s", got)
+	}
+}
+
 // Our metrics are the base class's, but for those across repeats.
 func TestMetricsAsTheBase(t *testing.T) {
 	h := newHouse(t, "", nil)

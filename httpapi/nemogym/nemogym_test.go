@@ -1,10 +1,8 @@
 package nemogym
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -247,35 +245,6 @@ func TestKeyAndPages(t *testing.T) {
 	}
 }
 
-// What cannot be judged is masked, under NeMo Gym's own word, and told to be so to clients
-// that do not read the mask.
-func TestMask(t *testing.T) {
-	h := newHouse(t, "", nil)
-	row := h.row("hinge-price")
-	seed := func() *client {
-		c := h.client()
-		var s seeded
-		c.expect("/seed_session", row, &s)
-		return c
-	}
-	lost := h.client()
-	lost.cookie = cookieName + "=bm9uZQ"
-	aborted := seed()
-	must(t, h.face.sessions.Abort(t.Context(), sessionIn(aborted), "the session was idle"))
-	for kind, c := range map[string]*client{"session_lost": lost, "cancelled": aborted} {
-		cookie := c.cookie
-		var got judged
-		c.expect("/verify", with(row, responded([]map[string]any{message("assistant", "2.35")})), &got)
-		if !got.Masked || got.Kind == nil || *got.Kind != kind || got.Reason == nil || len(got.Params) == 0 || len(got.Response) == 0 {
-			t.Errorf("%s: %+v", kind, got)
-		}
-		c.cookie, c.edit = cookie, func(r *http.Request) { r.Header.Set("User-Agent", "python-httpx/0.28.1") }
-		if status, text := c.do("POST", "/verify", with(row, responded(nil))); status < 400 || !strings.Contains(text, kind) {
-			t.Errorf("%s, to a client that would read 0: %d %s", kind, status, text)
-		}
-	}
-}
-
 func sessionIn(c *client) string {
 	r, _ := http.NewRequest("GET", "/", nil)
 	r.Header.Set("Cookie", c.cookie)
@@ -369,28 +338,5 @@ func TestIdle(t *testing.T) {
 	h.face.house.Sweep(context.WithoutCancel(t.Context()))
 	if n := h.Capacity().Open; n != 0 {
 		t.Errorf("%d episodes are open", n)
-	}
-}
-
-// What comes while too many large bodies do is refused as what finds no room for an episode.
-func TestNoRoomForBodies(t *testing.T) {
-	h := newHouse(t, "", nil)
-	full, w := harness.Bodies(h.face.Handler(), 1), httptest.NewRecorder()
-	full.ServeHTTP(w, httptest.NewRequest("POST", "/verify", strings.NewReader(strings.Repeat(" ", 1<<20))))
-	if w.Code != 429 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `"failure_kind":"provider_quota_exhausted"`) {
-		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
-	}
-}
-
-// A harness that is killed breaks off thousands of requests, of which none is trouble of ours.
-func TestGoneClientsAreNoTrouble(t *testing.T) {
-	var log bytes.Buffer
-	h := newHouse(t, "", &harness.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	w := httptest.NewRecorder()
-	h.face.Handler().ServeHTTP(w, httptest.NewRequest("POST", "/seed_session", strings.NewReader(h.row("hinge-price"))).WithContext(gone))
-	if w.Code != 500 || strings.Contains(log.String(), "ERROR") {
-		t.Errorf("%d %s, log %s", w.Code, w.Body, log.String())
 	}
 }

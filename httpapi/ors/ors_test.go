@@ -1,12 +1,16 @@
 package ors_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/astra-arenas/astra"
 )
 
 const (
@@ -275,11 +279,38 @@ func TestCallsThatCannotBe(t *testing.T) {
 			t.Errorf("%.80s: %d %s", body, res.StatusCode, got)
 		}
 	}
-	if res, _ := g.do("POST", "/ghost/call", `{"name":"sign","input":{}}`, g.header()); res.StatusCode != 404 {
-		t.Errorf("in an unknown environment: %d", res.StatusCode)
+	if res, got := g.do("POST", "/ghost/call", `{"name":"sign","input":{}}`, g.mint().header()); res.StatusCode != 404 || !strings.Contains(got, "unknown environment") {
+		t.Errorf("in an unknown environment: %d %s", res.StatusCode, got)
 	}
 	if res, _ := g.do("POST", "/call", `{"name":"sign","input":{}}`, g.mint().header()); res.StatusCode != 404 {
 		t.Errorf("in a session that was not created: %d", res.StatusCode)
+	}
+}
+
+// An arena that is replaced may name its environments otherwise. Who plays goes on by the old name.
+func TestEnvironmentRenamed(t *testing.T) {
+	h := newHouse(t, houseOptions{arenas: []string{terms}})
+	g := h.client().begin(clause) // in terms.1
+	b, err := astra.ReadBundle(terms)
+	must(t, err)
+	files := slices.Clone(b.Files())
+	for i := range files {
+		if files[i].Path == "tasks.jsonl" { // one task is left, so there is one set of tools
+			files[i].Data, _, _ = bytes.Cut(files[i].Data, []byte("\n"))
+		}
+	}
+	b, err = astra.NewBundle(files)
+	must(t, err)
+	_, err = h.AddArena(t.Context(), b)
+	must(t, err)
+	if names := g.expect("GET", "/list_environments", "", nil); names != `["terms"]` {
+		t.Fatalf("environments are %s", names)
+	}
+	if r := g.read(g.expect("POST", "/terms.1/call", `{"name":"sign","input":{}}`, g.header())); !r.OK {
+		t.Errorf("a call: %s", r.raw)
+	}
+	if r := g.read(g.expect("POST", "/terms.1/call", `{"name":"episode_submit","input":{"answer":"done"}}`, g.header())); r.Output.Reward == nil || *r.Output.Reward != 1 {
+		t.Errorf("its end: %s", r.raw)
 	}
 }
 

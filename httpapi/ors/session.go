@@ -32,9 +32,6 @@ var errDeleted = harness.Refuse(http.StatusGone, "Session deleted")
 // inSession is a handler of a request about a session: while it runs, this is not idle.
 func (s *Server) inSession(serve func(http.ResponseWriter, *http.Request, session) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		if err := s.knows(r); err != nil {
-			return err
-		}
 		id, err := sessionID(r)
 		if err != nil {
 			return err
@@ -42,7 +39,7 @@ func (s *Server) inSession(serve func(http.ResponseWriter, *http.Request, sessio
 		known := s.sessions.Knows(id)
 		episode, done, err := s.sessions.Use(r.Context(), id)
 		if errors.Is(err, astra.ErrNotFound) {
-			return harness.Refuse(http.StatusNotFound, "Active environment not found")
+			return s.notFound(r)
 		}
 		if err != nil {
 			return err
@@ -57,18 +54,17 @@ func (s *Server) inSession(serve func(http.ResponseWriter, *http.Request, sessio
 	}
 }
 
-// knows refuses a path whose first segment is no environment. Which one does not matter: the
-// session says it.
-func (s *Server) knows(r *http.Request) error {
-	name := r.PathValue("env")
-	if name == "" {
-		return nil
+// notFound says which is not there, the environment in the path or the session. Of a session
+// that is, the path does not matter: its environment may have another name by now.
+func (s *Server) notFound(r *http.Request) error {
+	if name := r.PathValue("env"); name != "" {
+		if env, err := s.find(r.Context(), name); err != nil {
+			return err
+		} else if env == nil {
+			return s.unknown(r.Context(), name)
+		}
 	}
-	env, err := s.find(r.Context(), name)
-	if err == nil && env == nil {
-		err = s.unknown(r.Context(), name)
-	}
-	return err
+	return harness.Refuse(http.StatusNotFound, "Active environment not found")
 }
 
 // mustBeThere refuses a session that was deleted, by its client or as it was idle. One that was

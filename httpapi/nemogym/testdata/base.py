@@ -2,6 +2,7 @@
 
     base.py metrics < BODY     what the base class answers to aggregate_metrics
     base.py contract URL       its conformance check of sessions, against the server at URL
+    base.py kinds KIND...      which of these kinds of failure are none of its own
 """
 
 import json
@@ -39,5 +40,11 @@ def contract(url: str) -> None:
     print("kept")
 
 
+def kinds(*names: str) -> None:
+    from nemo_gym.failure_kinds import is_registered
+
+    print(*(name for name in names if not is_registered(name)))
+
+
 if __name__ == "__main__":
-    {"metrics": metrics, "contract": contract}[sys.argv[1]](*sys.argv[2:])
+    {"metrics": metrics, "contract": contract, "kinds": kinds}[sys.argv[1]](*sys.argv[2:])
