@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -32,6 +33,8 @@ func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.
 	mount("/openenv", env.Handler())
 	if h.atropos != nil {
 		mount("/atropos", h.atropos.Handler())
+	} else {
+		mux.HandleFunc("/atropos/", noBatches)
 	}
 	mux.Handle("/", atRoot(gym, standard))
 	h.Faces, err = h.serve("faces", at.faces, &http.Server{Handler: harness.Timed(harness.Bodies(mux, a.bodies()), 30*time.Second), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute})
@@ -39,6 +42,13 @@ func (a *app) openFaces(h *house, gw *gateway.Gateway, at doorways, agents http.
 		a.logger().Warn("whoever reaches the faces may open episodes and read rewards: set ASTRA_FACES_KEY", "faces", at.faces)
 	}
 	return err
+}
+
+// noBatches answers as the face of Atropos words what it refuses.
+func noBatches(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotImplemented)
+	io.WriteString(w, `{"detail":"this server hands out no batches; start it with --batch"}`)
 }
 
 func onLoopback(addr string) bool {
