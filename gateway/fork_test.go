@@ -299,6 +299,13 @@ func TestForkWithKeys(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
+	if _, err := h.Fork(t.Context(), first[0].Episode, gateway.ForkRequest{Group: "g", Keys: req.Keys[1:]}); !errors.Is(err, astra.ErrConflict) {
+		t.Errorf("forks of another episode: %v", err)
+	}
+	_, err = h.Call(t.Context(), o.Episode, astra.Call{Tool: "draw"})
+	must(t, err)
+	one := 1
+	refused("another step", astra.ErrConflict, func(r *gateway.ForkRequest) { r.At = &one })
 	refused("another group", astra.ErrConflict, func(r *gateway.ForkRequest) { r.Group = "" })
 	refused("its own key", astra.ErrConflict, func(r *gateway.ForkRequest) { r.Keys = []astra.Key{o.Key} })
 	refused("one key twice", astra.ErrRefused, func(r *gateway.ForkRequest) { r.Keys = []astra.Key{req.Keys[0], req.Keys[0]} })
@@ -308,7 +315,7 @@ func TestForkWithKeys(t *testing.T) {
 	more := []astra.Key{astra.NewKey(), astra.NewKey()}
 	refused("no room", astra.ErrFull, func(r *gateway.ForkRequest) { r.Keys = more })
 	must(t, h.Abort(t.Context(), first[0].Episode, "done"))
-	if forks, err := h.Fork(t.Context(), o.Episode, gateway.ForkRequest{Group: "g", Keys: more}); err != nil || len(forks) != 2 || h.Stats().Opened != 2 {
+	if forks, err := h.Fork(t.Context(), o.Episode, gateway.ForkRequest{At: &at, Group: "g", Keys: more}); err != nil || len(forks) != 2 || h.Stats().Opened != 2 {
 		t.Errorf("with room: %d forks, %v; opened %d since the restart", len(forks), err, h.Stats().Opened)
 	}
 	refused("one that has ended", astra.ErrEnded, func(*gateway.ForkRequest) {})
