@@ -230,12 +230,12 @@ fuzz: engine ## every fuzz target for FUZZFOR
 
 # What takes minutes, or gigabytes: real peers of the trainer bridge and of the faces, and whether
 # a policy learns. A node of Ray now and then dies as it starts, of its own ports, and on a busy
-# machine a peer's own patience may end: they are tried twice. Without a Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
-PEERS = $(GO) test -count=1 -timeout 15m -v -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo' ./trainer/tinker ./trainer/tiny ./trainer/ray
-FACES = $(GO) test -count=1 -timeout 20m -v -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL' ./httpapi/nemogym ./httpapi/ors ./httpapi/openenv
+# machine a peer's own patience may end: a test that failed is tried once more. Without a
+# Python 3.13 the tests that NeMo Gym plays in are skipped, and say so.
+TWICE = $(GO) tool gotestsum --format standard-verbose --rerun-fails=1 --rerun-fails-run-root-test --packages
 interop: build peers-tinker peers-ray peers-ors peers-trl peers-openenv peers-verifiers peers-trainers peers-sessions $(if $(PY313),peers-nemo-gym) clients ## real peers against what we speak with them: tinker SDK, SkyRL tx, Ray, NeMo Gym, verifiers, OpenEnv, ORS, TRL, the Python client; a policy learns, over five seeds
-	$(PEERS) || { echo "once more:"; $(PEERS); }
-	$(FACES) || { echo "once more:"; $(FACES); }
+	$(TWICE) './trainer/tinker ./trainer/tiny ./trainer/ray' -- -count=1 -timeout 15m -run 'SDK|SkyRL|Ray|Submit|Verl|NeMo'
+	$(TWICE) './httpapi/nemogym ./httpapi/ors ./httpapi/openenv' -- -count=1 -timeout 20m -run 'NeMoGym|Contract|Base|Client|OpenReward|Verifiers|Harness|TRL'
 	$(GO) test -count=1 -timeout 10m -v -run '^TestQuick$$' ./cmd/bench-sessions
 	ASTRA_LEARN=1 $(GO) test -count=1 -timeout 30m -v -run '^TestLearns$$|^TestStories$$/^train$$' ./cmd/astra
 

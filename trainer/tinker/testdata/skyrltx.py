@@ -90,7 +90,7 @@ def serve(directory: Path, port: int) -> None:
     api.app.state.engine_config = EngineConfig(
         base_model=str(model), checkpoints_base=directory / "checkpoints",
         database_url=f"sqlite:///{directory / 'tinker.db'}",
-        backend_config={"max_lora_adapters": 3, "max_lora_rank": 4, "train_micro_batch_size": 2, "sample_max_num_sequences": 2},
+        backend_config={"max_lora_adapters": 6, "max_lora_rank": 4, "train_micro_batch_size": 2, "sample_max_num_sequences": 2},
     )
     uvicorn.run(api.app, host="127.0.0.1", port=port, log_level="warning")
 
