@@ -29,7 +29,7 @@ func TestCapacity(t *testing.T) {
 	if c := h.Capacity(); c.Free != 0 || c.Open != 2 || c.RetryAfter != 10 {
 		t.Errorf("full: %+v", c)
 	}
-	h.clock.pass(11 * time.Second)
+	h.clock.Pass(11 * time.Second)
 	if err := h.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
+	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/verifiers"
 )
@@ -88,7 +90,7 @@ func playUntilKilled(dir string) error {
 
 // bankOn is a gateway on a store, over real parts, that serves the bank.
 func bankOn(st *store.Store) (*gateway.Gateway, error) {
-	js, err := javascript()
+	js, err := sandbox.NewJavaScript(context.Background(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -242,19 +244,15 @@ func killPlayer(t *testing.T, dir string, lines int) (acks []ack) {
 // last process touched.
 func checkAcks(t *testing.T, dir string, all, fresh []ack) {
 	t.Helper()
-	st, err := store.Open(dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	st := gatewaytest.Store(t, dir)
 	defer st.Close()
-	g, err := bankOn(st)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g := gatewaytest.Open(t, st, nil)
 	defer g.Close()
+	gatewaytest.Add(t, g, "testdata/bank")
 	recs := map[astra.EpisodeID]*astra.Episode{}
 	for _, a := range all {
 		if recs[a.Episode] == nil {
+			var err error
 			if recs[a.Episode], err = g.Episode(t.Context(), a.Episode); err != nil {
 				t.Fatalf("acknowledged episode %s: %v", a.Episode, err)
 			}

@@ -140,7 +140,7 @@ func TestKeys(t *testing.T) {
 	if _, err := h.Resolve(t.Context(), o.Key); err != nil {
 		t.Errorf("shortly after the end: %v, want the episode, whose tools say that it is over", err)
 	}
-	h.clock.pass(time.Hour)
+	h.clock.Pass(time.Hour)
 	if err := h.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestKeys(t *testing.T) {
 func TestExpiresWhileDown(t *testing.T) {
 	h := newHouse(t, nil)
 	id := h.mustOpen("read").Episode
-	h.clock.pass(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	h.restart()
 	if e, err := h.Episode(t.Context(), id); err != nil || e.Status != astra.StatusExpired {
 		t.Errorf("after a restart: %s, %v, want expired", e.Status, err)
@@ -180,7 +180,7 @@ func TestOpenIsBounded(t *testing.T) {
 func TestRecordHidesSecrets(t *testing.T) {
 	h := newHouse(t, nil)
 	hidden, shown := h.mustOpen("lucky"), int64(11)
-	h.clock.pass(time.Second)
+	h.clock.Pass(time.Second)
 	if e, err := h.Episode(t.Context(), hidden.Episode); err != nil || e.Seed != 0 || e.KeyHash != "" {
 		t.Errorf("seed %d, key hash %q, %v", e.Seed, e.KeyHash, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 )
 
 // randomCalls are calls of every kind, those that fail and breach included, and at the end
@@ -44,11 +45,9 @@ func randomCalls(rng *rand.Rand, n int) []astra.Call {
 // its state before the first and after each.
 func bankStates(t *testing.T, seed int64, steps []astra.Step) []string {
 	t.Helper()
-	rt, err := javascript()
-	must(t, err)
 	arena, err := astra.Load("testdata/bank")
 	must(t, err)
-	program, err := rt.Load(t.Context(), arena)
+	program, err := gatewaytest.JavaScript(t).Load(t.Context(), arena)
 	must(t, err)
 	defer program.Close()
 	inst, err := program.Start(t.Context(), gateway.World{Seed: seed, Now: arena.Now})

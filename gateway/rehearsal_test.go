@@ -94,7 +94,7 @@ func TestRehearsalLeavesNoTrace(t *testing.T) {
 	if _, err := r.Score(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
-	h.clock.pass(1000 * gateway.DefaultTTL) // a rehearsal has no time to live
+	h.clock.Pass(1000 * gateway.DefaultTTL) // a rehearsal has no time to live
 	if _, err := r.Turn(t.Context(), ""); err != nil {
 		t.Error(err)
 	}

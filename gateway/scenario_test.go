@@ -278,6 +278,6 @@ func (p *player) pass(ctx context.Context, rest string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.clock.pass(d)
+	p.clock.Pass(d)
 	return nil, p.Sweep(ctx)
 }

@@ -299,7 +299,7 @@ func TestSweepPassesBusyEpisodes(t *testing.T) {
 	busy, idle := h.mustOpen("").Episode, h.mustOpen("").Episode
 	var wg sync.WaitGroup
 	h.fill(&wg, busy)
-	h.clock.pass(2 * time.Hour)
+	h.clock.Pass(2 * time.Hour)
 	if err := h.Sweep(t.Context()); err != nil { // the gate is still closed
 		t.Error(err)
 	}
@@ -348,7 +348,7 @@ func TestExpiryWithoutArena(t *testing.T) {
 		t.Errorf("Abort: %v", err)
 	}
 	h.status(ids[0], astra.StatusAborted, "")
-	h.clock.pass(time.Hour)
+	h.clock.Pass(time.Hour)
 	if err := h.Sweep(t.Context()); err != nil {
 		t.Errorf("Sweep: %v", err)
 	}
