@@ -12,9 +12,8 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/llm"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 const parcels = `name: parcels
@@ -103,18 +102,8 @@ func send(t *testing.T, text string) string {
 // open opens the gateway on the store, with the arena in it.
 func (p *post) open(files ...astra.File) (down func()) {
 	p.Helper()
-	st, err := store.Open(p.dir, nil)
-	if err != nil {
-		p.Fatal(err)
-	}
-	judge, err := verifiers.New()
-	if err != nil {
-		p.Fatal(err)
-	}
-	p.Gateway, err = gateway.New(p.Context(), st, judge, []gateway.Runtime{llm.NewEmulated(p.model, nil)}, nil)
-	if err != nil {
-		p.Fatal(err)
-	}
+	st := gatewaytest.Store(p.T, p.dir)
+	p.Gateway = gatewaytest.Open(p.T, st, nil, llm.NewEmulated(p.model, nil))
 	b, err := astra.NewBundle(append(files, astra.File{Path: "arena.yaml", Data: []byte(parcels)}, astra.File{Path: "tasks.jsonl", Data: []byte(parcelTasks)}))
 	if err != nil {
 		p.Fatal(err)

@@ -225,7 +225,7 @@ func TestBudgetAndEnd(t *testing.T) {
 		if v := w.call("shelf", `{"thing":"milk"}`); !v.Result.IsError || !strings.Contains(v.text(), "the episode is over") {
 			t.Errorf("after the end: %+v", v)
 		}
-		h.pass(time.Hour)
+		h.clock.Pass(time.Hour)
 		must(t, h.gateway.Sweep(t.Context()))
 		if r := w.ask("tools/call", `{"name":"shelf","arguments":{"thing":"milk"}}`); r.status != http.StatusNotFound {
 			t.Errorf("long after the end: %d, want 404", r.status)

@@ -24,9 +24,9 @@ func TestNotFoundIsAlike(t *testing.T) {
 	_, err := h.gateway.Submit(t.Context(), ended.Episode, astra.Submitted{})
 	must(t, err)
 	expired := h.open("short")
-	h.pass(3 * time.Hour)
+	h.clock.Pass(3 * time.Hour)
 	must(t, h.gateway.Sweep(t.Context()))
-	h.pass(3 * time.Hour)
+	h.clock.Pass(3 * time.Hour)
 	must(t, h.gateway.Sweep(t.Context()))
 	live := h.open("short")
 	forged := string(live.Key[:len(live.Key)-1]) + "x"

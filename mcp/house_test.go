@@ -7,15 +7,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	protocol "github.com/mark3labs/mcp-go/mcp"
 )
 
@@ -27,38 +23,17 @@ type house struct {
 	t       testing.TB
 	gateway *gateway.Gateway
 	web     *httptest.Server
-
-	mu  sync.Mutex
-	now time.Time
+	clock   *gatewaytest.Clock
 }
-
-// javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 func newHouse(t testing.TB, opts *Options) *house {
 	t.Helper()
-	h := &house{t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
-	kept, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, kept.Close()) })
-	judge, err := verifiers.New()
-	must(t, err)
-	runtime, err := javascript()
-	must(t, err)
-	h.gateway, err = gateway.New(t.Context(), kept, judge, []gateway.Runtime{runtime}, &gateway.Options{Now: h.clock})
-	must(t, err)
-	t.Cleanup(func() { must(t, h.gateway.Close()) })
-	for _, dir := range []string{"testdata/geo", "testdata/shop"} {
-		b, err := astra.ReadBundle(dir)
-		must(t, err)
-		_, err = h.gateway.AddArena(t.Context(), b)
-		must(t, err)
-	}
+	h := &house{t: t, clock: gatewaytest.NewClock()}
+	h.gateway = gatewaytest.New(t, &gateway.Options{Now: h.clock.Now}, "testdata/geo", "testdata/shop")
 	if opts == nil {
 		opts = &Options{Practice: true, Token: explorerToken}
 	}
+	var err error
 	h.Server, err = New(h.gateway, opts)
 	must(t, err)
 	h.gateway.OnToolsAdded(h.ToolsAdded)
@@ -73,18 +48,6 @@ func must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func (h *house) clock() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.now
-}
-
-func (h *house) pass(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.now = h.now.Add(d)
 }
 
 // open opens an episode on the control side.

@@ -9,49 +9,24 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/gateway/certify"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 )
-
-// javascript is one runtime for all tests of the package.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 // serve is a gateway over real parts that serves the bundles.
 func serve(t testing.TB, bundles ...*astra.Bundle) *gateway.Gateway {
 	t.Helper()
-	js, err := javascript()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return serveOn(t, js, bundles...)
+	return serveOn(t, gatewaytest.JavaScript(t), bundles...)
 }
 
 func serveOn(t testing.TB, rt gateway.Runtime, bundles ...*astra.Bundle) *gateway.Gateway {
 	t.Helper()
-	st, err := store.Open(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	judge, err := verifiers.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { gw.Close() })
+	gw := gatewaytest.Open(t, gatewaytest.Store(t, t.TempDir()), nil, rt)
 	for _, b := range bundles {
 		if _, err := gw.AddArena(t.Context(), b); err != nil {
 			t.Fatal(err)
@@ -141,10 +116,6 @@ func (i wobblyInstance) Fork(ctx context.Context) (gateway.Instance, error) {
 
 // The sandbox leaves tools no way to differ from play to play, so the runtime has to.
 func TestGoldThatDiffers(t *testing.T) {
-	js, err := javascript()
-	if err != nil {
-		t.Fatal(err)
-	}
 	number := func(n int64, r *astra.Result) { r.Log = strconv.FormatInt(n, 10) }
 	for want, rt := range map[string]wobbly{
 		"gold: gold call 2: played twice it returned":   {call: number},
@@ -155,7 +126,7 @@ func TestGoldThatDiffers(t *testing.T) {
 			}
 		}},
 	} {
-		rt.Runtime, rt.n = js, new(atomic.Int64)
+		rt.Runtime, rt.n = gatewaytest.JavaScript(t), new(atomic.Int64)
 		c, err := certify.Arena(t.Context(), serveOn(t, rt, bundle(t, files(t))), "harbour", nil)
 		if err != nil {
 			t.Fatal(err)
@@ -165,12 +136,8 @@ func TestGoldThatDiffers(t *testing.T) {
 }
 
 func TestImpureArenaIsRefused(t *testing.T) {
-	js, err := javascript()
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw := serveOn(t, wobbly{Runtime: js, impure: true}, bundle(t, files(t)))
-	_, err = certify.Arena(t.Context(), gw, "harbour", nil)
+	gw := serveOn(t, wobbly{Runtime: gatewaytest.JavaScript(t), impure: true}, bundle(t, files(t)))
+	_, err := certify.Arena(t.Context(), gw, "harbour", nil)
 	if !errors.Is(err, astra.ErrUnsupported) || !strings.Contains(err.Error(), "javascript, python, wasm") {
 		t.Errorf("error = %v", err)
 	}

@@ -9,8 +9,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 )
 
 // A house is a gateway over a store, with upstreams.
@@ -25,7 +24,6 @@ type house struct {
 func newHouse(t *testing.T, opts *Options) *house {
 	h := &house{t: t, dir: t.TempDir(), opts: opts}
 	h.up()
-	t.Cleanup(func() { h.down() })
 	return h
 }
 
@@ -33,12 +31,8 @@ func (h *house) up() {
 	h.t.Helper()
 	rt, err := New(h.opts)
 	must(h.t, err)
-	st, err := store.Open(h.dir, nil)
-	must(h.t, err)
-	judge, err := verifiers.New()
-	must(h.t, err)
-	h.Gateway, err = gateway.New(h.t.Context(), st, judge, []gateway.Runtime{rt}, &gateway.Options{MaxLive: 1, MaxBytes: 1})
-	must(h.t, err)
+	st := gatewaytest.Store(h.t, h.dir)
+	h.Gateway = gatewaytest.Open(h.t, st, &gateway.Options{MaxLive: 1, MaxBytes: 1}, rt)
 	h.down = func() {
 		must(h.t, h.Gateway.Close())
 		must(h.t, st.Close())

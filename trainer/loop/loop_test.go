@@ -22,12 +22,11 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/sandbox"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/trainer/batches"
 	"github.com/astra-arenas/astra/trainer/groups"
 	"github.com/astra-arenas/astra/trainer/samples"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 // dice-and-doors is an arena in which some tasks are told by what the agent does, and one,
@@ -69,28 +68,10 @@ type house struct {
 	version int64
 }
 
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) { return sandbox.NewJavaScript(context.Background(), nil) })
-
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	rt, err := javascript()
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := store.Open(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { st.Close() })
-	judge, err := verifiers.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	gw, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { gw.Close() })
+	st := gatewaytest.Store(t, t.TempDir())
+	gw := gatewaytest.Open(t, st, nil)
 	arena, err := gw.AddArena(t.Context(), bundle(t))
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func TestAfterTheEnd(t *testing.T) {
 	if res, body := h.chat(o, hello); res.StatusCode != 410 || !strings.Contains(body, "the episode is over") {
 		t.Errorf("%d %s", res.StatusCode, body)
 	}
-	h.wait(time.Hour)
+	h.clock.Pass(time.Hour)
 	must(t, h.gateway.Sweep(t.Context()))
 	if res, _ := h.chat(o, hello); res.StatusCode != 404 {
 		t.Errorf("long after the end: %d", res.StatusCode)

@@ -12,13 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/sandbox"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 const serverKey = "sk-of-the-policy-s-server"
@@ -31,49 +29,20 @@ type house struct {
 	store   *store.Store
 	policy  *policy
 	web     *httptest.Server
-	mu      sync.Mutex
-	now     time.Time
+	clock   *gatewaytest.Clock
 }
-
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 func newHouse(t testing.TB, opts *Options) *house {
 	t.Helper()
-	h := &house{t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
-	rt, err := javascript()
-	must(t, err)
-	h.store, err = store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, h.store.Close()) })
-	judge, err := verifiers.New()
-	must(t, err)
-	h.gateway, err = gateway.New(t.Context(), h.store, judge, []gateway.Runtime{rt}, &gateway.Options{Now: h.clock})
-	must(t, err)
-	t.Cleanup(func() { must(t, h.gateway.Close()) })
-	b, err := astra.ReadBundle("../../httpapi/testdata/shop")
-	must(t, err)
-	_, err = h.gateway.AddArena(t.Context(), b)
-	must(t, err)
+	h := &house{t: t, store: gatewaytest.Store(t, t.TempDir()), clock: gatewaytest.NewClock()}
+	h.gateway = gatewaytest.Open(t, h.store, &gateway.Options{Now: h.clock.Now})
+	gatewaytest.Add(t, h.gateway, "../../httpapi/testdata/shop")
 	h.policy = newPolicy(t)
 	h.Recorder = New(h.gateway, h.store, opts)
 	must(t, h.Serve(Policy{BaseURL: h.policy.URL + "/v1", Model: "policy", Key: serverKey, Version: 7}))
 	h.web = httptest.NewServer(h.Handler())
 	t.Cleanup(h.web.Close)
 	return h
-}
-
-func (h *house) clock() time.Time {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.now
-}
-
-func (h *house) wait(d time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.now = h.now.Add(d)
 }
 
 func must(t testing.TB, err error) {
