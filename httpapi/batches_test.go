@@ -13,9 +13,9 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi"
 	"github.com/astra-arenas/astra/httpapi/client"
-	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/trainer/batches"
 	"github.com/astra-arenas/astra/trainer/groups"
 	"github.com/astra-arenas/astra/trainer/samples"
@@ -33,10 +33,7 @@ func (c calls) Calls(context.Context, astra.EpisodeID) ([]sequences.Call, []sequ
 func newTrainers(t testing.TB) (*house, *batches.Queue) {
 	t.Helper()
 	h := &house{t: t, Gateway: newGateway(t, nil)}
-	st, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
-	q, err := batches.Open(t.Context(), st, "train", &batches.Options{Size: 2})
+	q, err := batches.Open(t.Context(), gatewaytest.Store(t, t.TempDir()), "train", &batches.Options{Size: 2})
 	must(t, err)
 	recorded := calls{{Prompt: []int32{1, 2}, Sampled: []int32{3}, Logprobs: []float64{-0.5}, Version: 4}}
 	reader := samples.Reader{Episodes: h.Gateway, Recorder: recorded, Baseline: groups.Mean}

@@ -2,23 +2,19 @@ package httpapi_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi"
 	"github.com/astra-arenas/astra/httpapi/client"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/trainer"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 const token = "a-token-for-tests-only"
@@ -31,11 +27,6 @@ type house struct {
 	server  *httptest.Server // of handler
 	client  *client.Client   // of server
 }
-
-// javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 func newHouse(t testing.TB) *house { return newHouseWith(t, nil) }
 
@@ -54,26 +45,7 @@ func newHouseWith(t testing.TB, opts *gateway.Options) *house {
 
 func newGateway(t testing.TB, opts *gateway.Options) *gateway.Gateway {
 	t.Helper()
-	rt, err := javascript()
-	must(t, err)
-	st, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
-	judge, err := verifiers.New()
-	must(t, err)
-	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, opts)
-	must(t, err)
-	t.Cleanup(func() { must(t, g.Close()) })
-	_, err = g.AddArena(t.Context(), shop(t))
-	must(t, err)
-	return g
-}
-
-func shop(t testing.TB) *astra.Bundle {
-	t.Helper()
-	b, err := astra.ReadBundle("testdata/shop")
-	must(t, err)
-	return b
+	return gatewaytest.New(t, opts, "testdata/shop")
 }
 
 func must(t testing.TB, err error) {

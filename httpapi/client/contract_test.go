@@ -10,18 +10,15 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi"
 	"github.com/astra-arenas/astra/httpapi/client"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/trainer"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 const token = "a-token-for-tests-only"
@@ -54,10 +51,6 @@ var (
 	_ episodes = (*client.Client)(nil)
 )
 
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
-
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -75,18 +68,10 @@ func shop(t testing.TB) *astra.Bundle {
 // house returns a gateway over real parts and a client that speaks to it over HTTP.
 func house(t testing.TB) (*gateway.Gateway, *client.Client) {
 	t.Helper()
-	rt, err := javascript()
-	must(t, err)
-	st, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
+	st := gatewaytest.Store(t, t.TempDir())
 	must(t, st.PutCertificate(t.Context(), &astra.Certificate{Schema: astra.CertificateSchema, Arena: "shop", Digest: shop(t).Digest(), Runtime: astra.JavaScript,
 		RuntimeDigest: "quickjs", Certifier: "checks-1", Checks: []astra.CertificateCheck{{Name: "gold", Unknown: 1, Findings: []astra.Finding{{Task: "restock", Text: "a <finding>"}}}}}))
-	judge, err := verifiers.New()
-	must(t, err)
-	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, g.Close()) })
+	g := gatewaytest.Open(t, st, nil)
 	h, err := httpapi.New(g, &httpapi.Options{Token: token, SFT: trainer.SFT{Episodes: g}.Export})
 	must(t, err)
 	server := httptest.NewServer(h)

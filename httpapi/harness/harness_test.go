@@ -15,50 +15,15 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi/harness"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
 )
-
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
-
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) pass(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // open puts a house over a gateway of a store that serves the shop.
 func open(t *testing.T, dir string, now func() time.Time, agents http.Handler) (*harness.House, *gateway.Gateway) {
 	t.Helper()
-	js, err := javascript()
-	must(t, err)
-	st, err := store.Open(dir, nil)
-	must(t, err)
-	t.Cleanup(func() { st.Close() })
-	judge, err := verifiers.New()
-	must(t, err)
-	gw, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{js}, &gateway.Options{Now: now})
-	must(t, err)
-	t.Cleanup(func() { gw.Close() })
-	b, err := astra.ReadBundle("../testdata/shop")
-	must(t, err)
-	_, err = gw.AddArena(t.Context(), b)
-	must(t, err)
+	gw := gatewaytest.Open(t, gatewaytest.Store(t, dir), &gateway.Options{Now: now})
+	gatewaytest.Add(t, gw, "../testdata/shop")
 	h, err := harness.New(gw, harness.NewGate("", nil), []byte("sixteen bytes of secret"), agents, &harness.Options{Now: now})
 	must(t, err)
 	t.Cleanup(h.Close)
@@ -136,7 +101,7 @@ func TestSessionsSurvive(t *testing.T) {
 }
 
 func TestIdleSessions(t *testing.T) {
-	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	c := gatewaytest.NewClock()
 	h, gw := open(t, t.TempDir(), c.Now, nil)
 	s, patient := h.Sessions("face", 15*time.Minute), h.Sessions("patient", 0)
 	choice := firstTask(t, h)
@@ -151,10 +116,10 @@ func TestIdleSessions(t *testing.T) {
 	ids["patient"] = o.Episode
 	_, done, err := s.Use(t.Context(), "busy")
 	must(t, err)
-	c.pass(10 * time.Minute)
+	c.Pass(10 * time.Minute)
 	_, err = s.Find(t.Context(), "used")
 	must(t, err)
-	c.pass(10 * time.Minute)
+	c.Pass(10 * time.Minute)
 	h.Sweep(t.Context())
 	status := func(id string) astra.Status {
 		ep, err := gw.Episode(t.Context(), ids[id])
@@ -167,7 +132,7 @@ func TestIdleSessions(t *testing.T) {
 		}
 	}
 	done()
-	c.pass(16 * time.Minute)
+	c.Pass(16 * time.Minute)
 	h.Sweep(t.Context())
 	if got := status("busy"); got != astra.StatusAborted || s.Active() != 0 {
 		t.Errorf("after its use it is %s, %d active", got, s.Active())
@@ -209,7 +174,7 @@ func (c *comeback) Episode(ctx context.Context, id astra.EpisodeID) (*astra.Epis
 
 // Ending a thousand idle sessions takes seconds. One that is used meanwhile goes on.
 func TestIdleUntilNow(t *testing.T) {
-	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	c := gatewaytest.NewClock()
 	_, gw := open(t, t.TempDir(), c.Now, nil)
 	eps := &comeback{gw, func() {}}
 	h, err := harness.New(eps, harness.NewGate("", nil), []byte("sixteen bytes of secret"), nil, &harness.Options{Now: c.Now})
@@ -221,7 +186,7 @@ func TestIdleUntilNow(t *testing.T) {
 		_, err := s.Open(t.Context(), id, firstTask(t, h))
 		must(t, err)
 	}
-	c.pass(16 * time.Minute)
+	c.Pass(16 * time.Minute)
 	eps.now = func() {
 		eps.now = func() {}
 		_, done, err := s.Use(t.Context(), ids[0])
@@ -244,18 +209,18 @@ func TestIdleUntilNow(t *testing.T) {
 
 // An agent that plays over MCP uses the session of its harness, which waits.
 func TestSessionsPlayedOverMCP(t *testing.T) {
-	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	c := gatewaytest.NewClock()
 	h, gw := open(t, t.TempDir(), c.Now, nil)
 	s := h.Sessions("face", 15*time.Minute)
 	o, err := s.Open(t.Context(), "id", firstTask(t, h))
 	must(t, err)
 	for _, want := range []astra.Status{astra.StatusOpen, astra.StatusOpen, astra.StatusAborted} {
 		if want == astra.StatusOpen {
-			c.pass(10 * time.Minute)
+			c.Pass(10 * time.Minute)
 			_, err = gw.Call(t.Context(), o.Episode, astra.Call{Tool: "stock", Args: []byte(`{"item":"bolt"}`)})
 			must(t, err)
 		}
-		c.pass(10 * time.Minute)
+		c.Pass(10 * time.Minute)
 		h.Sweep(t.Context())
 		ep, err := gw.Episode(t.Context(), o.Episode)
 		must(t, err)
@@ -267,7 +232,7 @@ func TestSessionsPlayedOverMCP(t *testing.T) {
 
 // Whoever asks for the end and leaves at once must not leave an episode that nobody ends.
 func TestAbortBrokenOff(t *testing.T) {
-	c := &clock{now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	c := gatewaytest.NewClock()
 	h, gw := open(t, t.TempDir(), c.Now, nil)
 	s := h.Sessions("face", 15*time.Minute)
 	o, err := s.Open(t.Context(), "id", firstTask(t, h))
@@ -277,7 +242,7 @@ func TestAbortBrokenOff(t *testing.T) {
 	if err := s.Abort(gone, "id", "enough"); !errors.Is(err, context.Canceled) {
 		t.Fatalf("Abort = %v, want it to be broken off", err)
 	}
-	c.pass(16 * time.Minute)
+	c.Pass(16 * time.Minute)
 	h.Sweep(t.Context())
 	ep, err := gw.Episode(t.Context(), o.Episode)
 	must(t, err)

@@ -7,28 +7,20 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/mcp"
-	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/synth/rows"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 const secret = "a secret for tests only"
-
-// javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 // A house is the face over real parts.
 type house struct {
@@ -53,24 +45,17 @@ func newHouse(t testing.TB, token string, opts *harness.Options) *house {
 	t.Helper()
 	h := &house{t: t, dir: t.TempDir(), arenas: map[string]*astra.Arena{}}
 	h.open(token, opts)
-	t.Cleanup(h.close)
 	return h
 }
 
 func (h *house) open(token string, opts *harness.Options) {
 	h.t.Helper()
-	rt, err := javascript()
-	must(h.t, err)
-	h.store, err = store.Open(h.dir, nil)
-	must(h.t, err)
-	judge, err := verifiers.New()
-	must(h.t, err)
 	var limits gateway.Options
 	if opts != nil {
 		limits.Now = opts.Now
 	}
-	h.Gateway, err = gateway.New(h.t.Context(), h.store, judge, []gateway.Runtime{rt}, &limits)
-	must(h.t, err)
+	h.store = gatewaytest.Store(h.t, h.dir)
+	h.Gateway = gatewaytest.Open(h.t, h.store, &limits)
 	for _, name := range []string{"files", "inventory", "travel"} {
 		h.add("../../examples/arenas/" + name)
 	}
@@ -83,19 +68,16 @@ func (h *house) open(token string, opts *harness.Options) {
 	mux.Handle("/nemo-gym/", http.StripPrefix("/nemo-gym", h.face.Handler()))
 	mux.Handle("/", h.face.Handler())
 	h.web, h.agents = httptest.NewServer(mux), httptest.NewServer(doors.AgentHandler())
+	h.t.Cleanup(h.close)
 }
 
 func (h *house) add(dir string) {
 	h.t.Helper()
-	b, err := astra.ReadBundle(filepath.FromSlash(dir))
-	must(h.t, err)
-	_, err = h.AddArena(h.t.Context(), b)
-	must(h.t, err)
-	a, err := b.Load()
-	must(h.t, err)
+	a := gatewaytest.Add(h.t, h.Gateway, dir)
 	h.arenas[a.Name] = a
 }
 
+// close may come again: every start leaves it as a clean-up.
 func (h *house) close() {
 	h.web.CloseClientConnections()
 	h.web.Close()

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,17 +16,10 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/mcp"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
 )
-
-// javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 // A place is a server over a gateway with real parts that serves the shop and the examples.
 type place struct {
@@ -47,20 +39,7 @@ func must(t testing.TB, err error) {
 
 func newPlace(t testing.TB, opts *Options, limits *gateway.Options) *place {
 	t.Helper()
-	p := &place{t: t}
-	js, err := javascript()
-	must(t, err)
-	st, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
-	judge, err := verifiers.New()
-	must(t, err)
-	p.gw, err = gateway.New(t.Context(), st, judge, []gateway.Runtime{js}, limits)
-	must(t, err)
-	t.Cleanup(func() { must(t, p.gw.Close()) })
-	for _, dir := range []string{"../testdata/shop", "../../examples/arenas/travel", "../../examples/arenas/files", "../../examples/arenas/inventory"} {
-		p.add(dir)
-	}
+	p := &place{t: t, gw: gatewaytest.New(t, limits, "../testdata/shop", "../../examples/arenas/travel", "../../examples/arenas/files", "../../examples/arenas/inventory")}
 	doors, err := mcp.New(p.gw, nil)
 	must(t, err)
 	p.gw.OnToolsAdded(doors.ToolsAdded)
@@ -75,14 +54,6 @@ func newPlace(t testing.TB, opts *Options, limits *gateway.Options) *place {
 	t.Cleanup(p.web.Close)
 	t.Cleanup(p.Close)
 	return p
-}
-
-func (p *place) add(dir string) {
-	p.t.Helper()
-	b, err := astra.ReadBundle(dir)
-	must(p.t, err)
-	_, err = p.gw.AddArena(p.t.Context(), b)
-	must(p.t, err)
 }
 
 // base is a client's base URL of an arena.

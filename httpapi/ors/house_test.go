@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 	"unicode"
@@ -18,12 +17,11 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/httpapi/harness"
 	"github.com/astra-arenas/astra/httpapi/ors"
 	"github.com/astra-arenas/astra/mcp"
-	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 // A house is the face at the root of a server, and at /ors, over a gateway with real parts.
@@ -60,23 +58,14 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
-
 func newHouse(t testing.TB, opts houseOptions) *house {
 	t.Helper()
-	h := &house{t: t, opts: opts}
-	var err error
-	h.store, err = store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, h.store.Close()) })
+	h := &house{t: t, store: gatewaytest.Store(t, t.TempDir()), opts: opts}
 	h.restart()
-	t.Cleanup(func() { h.close() })
 	return h
 }
 
+// close may come again: every start leaves it as a clean-up.
 func (h *house) close() {
 	h.faces.Close()
 	h.agents.Close()
@@ -90,23 +79,16 @@ func (h *house) restart() {
 	if h.Gateway != nil {
 		h.close()
 	}
-	rt, err := javascript()
-	must(h.t, err)
-	judge, err := verifiers.New()
-	must(h.t, err)
 	limits := h.opts.gateway
 	limits.Now = h.opts.now
-	h.Gateway, err = gateway.New(h.t.Context(), h.store, judge, []gateway.Runtime{rt}, &limits)
-	must(h.t, err)
+	h.Gateway = gatewaytest.Open(h.t, h.store, &limits)
 	h.arenas = map[string]*astra.Arena{}
 	for _, path := range h.opts.arenas {
-		b, err := astra.ReadBundle(path)
-		must(h.t, err)
-		a, err := h.AddArena(h.t.Context(), b)
-		must(h.t, err)
+		a := gatewaytest.Add(h.t, h.Gateway, path)
 		h.arenas[a.Name] = a
 	}
 	h.serve()
+	h.t.Cleanup(h.close)
 }
 
 func (h *house) serve() {
