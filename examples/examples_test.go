@@ -16,9 +16,7 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 )
 
 var arenas = []string{"files", "inventory", "travel"}
@@ -183,21 +181,9 @@ func block(t *testing.T, text []byte, language string) []byte {
 // distractors.
 func serve(t *testing.T) *gateway.Gateway {
 	t.Helper()
-	st, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
-	rt, err := sandbox.NewJavaScript(t.Context(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, rt.Close()) })
-	judge, err := verifiers.New()
-	must(t, err)
-	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, g.Close()) })
+	g := gatewaytest.New(t, nil)
 	for _, name := range arenas {
-		if _, err := g.AddArena(t.Context(), load(t, name).Bundle); err != nil {
-			t.Fatal(err)
-		}
+		gatewaytest.Add(t, g, "arenas/"+name)
 	}
 	return g
 }

@@ -3,15 +3,13 @@ package examples_test
 import (
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/agent"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 // runtimes are arenas in other languages than JavaScript, and what make must have built.
@@ -24,17 +22,9 @@ var runtimes = map[string]string{
 // serveRuntimes starts a gateway that has every runtime of the sandbox.
 func serveRuntimes(t *testing.T) *gateway.Gateway {
 	t.Helper()
-	st, err := store.Open(t.TempDir(), nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, st.Close()) })
 	python, wasm := sandbox.NewPython(&sandbox.Options{Python: "../bin/python.wasm"}), sandbox.NewWASM(nil)
 	t.Cleanup(func() { must(t, python.Close()); must(t, wasm.Close()) })
-	judge, err := verifiers.New()
-	must(t, err)
-	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{python, wasm}, nil)
-	must(t, err)
-	t.Cleanup(func() { must(t, g.Close()) })
-	return g
+	return gatewaytest.Open(t, gatewaytest.Store(t, t.TempDir()), nil, python, wasm)
 }
 
 // serveRuntime serves one of the arenas in other languages, if it was built.
@@ -44,11 +34,7 @@ func serveRuntime(t *testing.T, name, built string) (*gateway.Gateway, *astra.Ar
 		t.Skipf("%s is not there: make examples", built)
 	}
 	g := serveRuntimes(t)
-	b, err := astra.ReadBundle(filepath.Join("runtimes", name))
-	must(t, err)
-	a, err := g.AddArena(t.Context(), b)
-	must(t, err)
-	return g, a
+	return g, gatewaytest.Add(t, g, "runtimes/"+name)
 }
 
 // TestRuntimes plays every task's gold calls in every language, forks each episode after

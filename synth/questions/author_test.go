@@ -17,19 +17,13 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/llm"
-	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/synth"
 	"github.com/astra-arenas/astra/synth/questions"
 	"github.com/astra-arenas/astra/synth/questions/authortest"
-	"github.com/astra-arenas/astra/verifiers"
 )
-
-// javascript is one runtime for all tests of the package: it holds no episodes.
-var javascript = sync.OnceValues(func() (*sandbox.JavaScript, error) {
-	return sandbox.NewJavaScript(context.Background(), nil)
-})
 
 // A desk is an author with real parts, and a scripted model.
 type desk struct {
@@ -63,23 +57,9 @@ func (m *told) Complete(ctx context.Context, r llm.Request) (llm.Reply, error) {
 	return reply, err
 }
 
-func openStore(t *testing.T) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.Close() })
-	return s
-}
-
 func newDesk(t *testing.T, fault authortest.Fault, opts *questions.Options) *desk {
 	t.Helper()
-	js, err := javascript()
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := &desk{t: t, server: authortest.New(t, fault), store: openStore(t), runtime: js, meter: llm.NewMeter(llm.Prices{Input: 1, Output: 4})}
+	d := &desk{t: t, server: authortest.New(t, fault), store: gatewaytest.Store(t, t.TempDir()), runtime: gatewaytest.JavaScript(t), meter: llm.NewMeter(llm.Prices{Input: 1, Output: 4})}
 	d.sit(opts)
 	return d
 }
@@ -176,15 +156,8 @@ func (d *desk) unknown() (n int) {
 // goldScores plays every task's gold calls through a real gateway.
 func goldScores(t *testing.T, rt gateway.Runtime, arenas []questions.Arena) {
 	t.Helper()
-	judge, err := verifiers.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	g, err := gateway.New(t.Context(), openStore(t), judge, []gateway.Runtime{rt}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close()
+	g := gatewaytest.Open(t, gatewaytest.Store(t, t.TempDir()), nil, rt)
+	defer g.Close() // before its runtime, which the caller may close
 	for _, a := range arenas {
 		arena, err := g.AddArena(t.Context(), a.Bundle)
 		if err != nil {
@@ -309,7 +282,6 @@ func TestArenasOfSeveral(t *testing.T) {
 // A certifier's word is the last, and what it says is counted.
 func TestCertifier(t *testing.T) {
 	d := newDesk(t, nil, nil)
-	js, _ := javascript()
 	m, err := llm.NewOpenAI(llm.Options{BaseURL: d.server.URL + "/v1", Model: "author"})
 	if err != nil {
 		t.Fatal(err)
@@ -326,7 +298,7 @@ func TestCertifier(t *testing.T) {
 		seen = append(seen, a.Name)
 		return a.Domain == "rail", []string{"mutants: 3 of 9 pass", "more"}, nil
 	}
-	if d.author, err = questions.New(m, js, certify, nil); err != nil {
+	if d.author, err = questions.New(m, d.runtime, certify, nil); err != nil {
 		t.Fatal(err)
 	}
 	arenas := d.mustWrite(english)

@@ -11,6 +11,7 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/gateway/certify"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/synth/questions"
 	"github.com/astra-arenas/astra/synth/questions/authortest"
 	"github.com/astra-arenas/astra/verifiers"
@@ -50,7 +51,7 @@ func certified(t *testing.T, rt gateway.Runtime) questions.Certifier {
 		if err != nil {
 			return false, nil, err
 		}
-		gw, err := gateway.New(ctx, openStore(t), judge, []gateway.Runtime{rt}, nil)
+		gw, err := gateway.New(ctx, gatewaytest.Store(t, t.TempDir()), judge, []gateway.Runtime{rt}, nil)
 		if err != nil {
 			return false, nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/llm"
 	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/synth/questions"
@@ -19,7 +20,7 @@ func TestPython(t *testing.T) {
 	rt := sandbox.NewPython(&sandbox.Options{Python: pythonEngine})
 	defer rt.Close()
 	for fault, want := range map[string]int{"": 3, "constant": 0, "constant-in-code": 0, "syntax-error": 0, "merge-forget-once": 3} {
-		d := &desk{t: t, server: authortest.New(t, authortest.Faults[fault]), store: openStore(t), runtime: rt, meter: llm.NewMeter(llm.Prices{})}
+		d := &desk{t: t, server: authortest.New(t, authortest.Faults[fault]), store: gatewaytest.Store(t, t.TempDir()), runtime: rt, meter: llm.NewMeter(llm.Prices{})}
 		d.sit(&questions.Options{Threshold: 0.9, CodeTries: 2, CallTries: 1})
 		arenas := d.mustWrite(three)
 		goldScores(t, rt, arenas)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/llm"
 	"github.com/astra-arenas/astra/synth"
 	"github.com/astra-arenas/astra/synth/questions"
@@ -88,7 +89,7 @@ func TestReplay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again := &desk{t: t, author: author, run: synth.NewRun(d.run.ID(), openStore(t), nil)}
+		again := &desk{t: t, author: author, run: synth.NewRun(d.run.ID(), gatewaytest.Store(t, t.TempDir()), nil)}
 		arenas, err := again.write(t.Context(), three)
 		return packed(t, arenas), err
 	}
@@ -113,10 +114,7 @@ func TestBudget(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	js, err := javascript()
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := gatewaytest.JavaScript(t)
 	for want, o := range map[string]questions.Options{"hops": {MinHops: 4, MaxHops: 2}, "threshold": {Threshold: 2}, "percentile": {Percentile: 90}, "negative": {Samples: -1}, "instances an arena": {PerArena: 100}} {
 		if _, err := questions.New(llm.NewNotedCache(nil, "m", nil), js, nil, &o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %q", o, err, want)

@@ -8,10 +8,9 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/synth/rows"
-	"github.com/astra-arenas/astra/verifiers"
 )
 
 const pythonEngine = "../../bin/python.wasm"
@@ -24,21 +23,9 @@ func newHall(t *testing.T) *hall {
 	if _, err := os.Stat(pythonEngine); err != nil {
 		t.Skip("the Python engine is not there: make python")
 	}
-	st, err := store.Open(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	judge, err := verifiers.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	rt := sandbox.NewPython(&sandbox.Options{Python: pythonEngine})
-	g, err := gateway.New(t.Context(), st, judge, []gateway.Runtime{rt}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { g.Close(); rt.Close(); st.Close() })
-	return &hall{g}
+	t.Cleanup(func() { rt.Close() })
+	return &hall{gatewaytest.Open(t, gatewaytest.Store(t, t.TempDir()), nil, rt)}
 }
 
 func (h *hall) open(t *testing.T, b *astra.Bundle) *gateway.Rehearsal {

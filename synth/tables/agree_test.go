@@ -8,7 +8,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
-	"github.com/astra-arenas/astra/sandbox"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 )
 
 var plainName = regexp.MustCompile(`^[a-z_][a-z0-9_]*$`)
@@ -84,12 +84,7 @@ func world(t testing.TB, a *arena, scenario json.RawMessage) gateway.Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rt, err := sandbox.NewJavaScript(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { rt.Close() })
-	p, err := rt.Load(t.Context(), arena)
+	p, err := gatewaytest.JavaScript(t).Load(t.Context(), arena)
 	if err != nil {
 		t.Fatal(err)
 	}

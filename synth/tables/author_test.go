@@ -12,36 +12,22 @@ import (
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
 	"github.com/astra-arenas/astra/gateway/certify"
-	"github.com/astra-arenas/astra/sandbox"
-	"github.com/astra-arenas/astra/store"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/synth"
 	"github.com/astra-arenas/astra/verifiers"
 )
 
 // real certifies with the real parts. It implements Certifier.
-type real struct {
-	t  testing.TB
-	js *sandbox.JavaScript
-}
-
-func newReal(t testing.TB) *real {
-	t.Helper()
-	js, err := sandbox.NewJavaScript(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { js.Close() })
-	return &real{t, js}
-}
+type real struct{ t testing.TB }
 
 func (r *real) Certify(ctx context.Context, a *astra.Arena) (Examination, error) {
-	st := openStore(r.t, r.t.TempDir())
+	st := gatewaytest.Store(r.t, r.t.TempDir())
 	defer st.Close()
 	judge, err := verifiers.New()
 	if err != nil {
 		return Examination{}, err
 	}
-	gw, err := gateway.New(ctx, st, judge, []gateway.Runtime{r.js}, nil)
+	gw, err := gateway.New(ctx, st, judge, []gateway.Runtime{gatewaytest.JavaScript(r.t)}, nil)
 	if err != nil {
 		return Examination{}, err
 	}
@@ -62,15 +48,6 @@ func (r *real) Certify(ctx context.Context, a *astra.Arena) (Examination, error)
 	return found, nil
 }
 
-func openStore(t testing.TB, dir string) *store.Store {
-	t.Helper()
-	st, err := store.Open(dir, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st
-}
-
 // write runs an author to its end, or to trouble, and returns all that came out, as text.
 func write(t testing.TB, dir string, c Certifier, opts *Options) (string, []*Written, error) {
 	t.Helper()
@@ -82,7 +59,7 @@ func write(t testing.TB, dir string, c Certifier, opts *Options) (string, []*Wri
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := openStore(t, dir)
+	st := gatewaytest.Store(t, dir)
 	defer st.Close()
 	var b strings.Builder
 	var all []*Written
@@ -106,7 +83,7 @@ func write(t testing.TB, dir string, c Certifier, opts *Options) (string, []*Wri
 // Certified tasks of all scenario types come out, in both languages, some of which change
 // something; nearly everything that is drawn is certified.
 func TestAuthor(t *testing.T) {
-	_, all, err := write(t, t.TempDir(), newReal(t), &Options{Tasks: 60, PerArena: 30})
+	_, all, err := write(t, t.TempDir(), &real{t}, &Options{Tasks: 60, PerArena: 30})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/synth"
 )
 
@@ -44,8 +45,7 @@ func TestWorld(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st := openStore(t, t.TempDir())
-	defer st.Close()
+	st := gatewaytest.Store(t, t.TempDir())
 	run := synth.NewRun("world", st, nil)
 	scenarios, languages := map[synth.Scenario]int{}, map[synth.Language]int{}
 	arenas, tasks, writes := 0, 0, 0

@@ -20,10 +20,10 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/gateway/gatewaytest"
 	"github.com/astra-arenas/astra/llm"
 	"github.com/astra-arenas/astra/mcp"
 	"github.com/astra-arenas/astra/mcp/upstream"
-	"github.com/astra-arenas/astra/sandbox"
 	"github.com/astra-arenas/astra/store"
 	"github.com/astra-arenas/astra/synth"
 	"github.com/astra-arenas/astra/synth/graph"
@@ -53,12 +53,7 @@ func newStage(t *testing.T, model *modeltest.Options, opts *trajectories.Options
 		model = &modeltest.Options{}
 	}
 	model.Judge = scorestest.Judge
-	s := &stage{t: t, server: modeltest.New(t, model), runtimes: runtimes}
-	var err error
-	if s.store, err = store.Open(t.TempDir(), nil); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.store.Close() })
+	s := &stage{t: t, server: modeltest.New(t, model), store: gatewaytest.Store(t, t.TempDir()), runtimes: runtimes}
 	s.begin(http.DefaultTransport, opts)
 	return s
 }
@@ -511,11 +506,6 @@ func TestHybrid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	script, err := sandbox.NewJavaScript(t.Context(), nil)
-	if err != nil {
-		t.Skip(err)
-	}
-	defer script.Close()
 	b, err := astra.ReadBundle(filepath.Join("..", "..", "examples", "arenas", "inventory"))
 	if err != nil {
 		t.Fatal(err)
@@ -527,7 +517,7 @@ func TestHybrid(t *testing.T) {
 	c := &trajectories.Collection{Servers: []servers.Server{shop, servers.FromTools("everything", "Everything", "Many small tools.", tools), servers.FromArena(inventory)},
 		Arenas: map[astra.Digest]*astra.Arena{inventory.Digest: inventory}}
 	c.Servers[0].Tools = c.Servers[0].Tools[1:2] // find_item and create_order are inventory's too
-	s := newStage(t, nil, &trajectories.Options{Thresholds: scores.Thresholds{Mean: 0.1}}, rt, script)
+	s := newStage(t, nil, &trajectories.Options{Thresholds: scores.Thresholds{Mean: 0.1}}, rt, gatewaytest.JavaScript(t))
 	hybrid := task("t1", tasks.FromChain, "See to it "+"in three places", nil, "stock_level")
 	hybrid.Targets = append(hybrid.Targets, targets("everything", "get_sum")...)
 	own := inventory.Tools[0].Name
