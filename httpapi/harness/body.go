@@ -27,12 +27,12 @@ const (
 // a verify that is refused is a rollout lost. One of unknown length, or that waited for too
 // long, finds none: reading it is astra.ErrFull.
 func Bodies(next http.Handler, most int64) http.Handler {
-	room := semaphore.NewWeighted(most)
+	room := &room{semaphore.NewWeighted(most), most}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b := &body{ReadCloser: r.Body, room: room}
 		defer func() { room.Release(b.held) }()
-		if told := min(r.ContentLength, most); told > uncounted {
-			b.wait = func() error { return b.enter(r.Context(), told) }
+		if r.ContentLength > uncounted {
+			b.wait = func() error { return b.enter(r.Context(), r.ContentLength) }
 		}
 		in := *r
 		in.Body = b
@@ -40,24 +40,38 @@ func Bodies(next http.Handler, most int64) http.Handler {
 	})
 }
 
-// A body is one that takes its room as it is read.
-type body struct {
-	io.ReadCloser
-	room       *semaphore.Weighted
-	wait       func() error // before the first piece; nil: for nothing
-	read, held int64
+// A room is what all bodies share, in bytes.
+type room struct {
+	*semaphore.Weighted
+	most int64
 }
 
 var errNoRoom = fmt.Errorf("%w: too many large requests come at once", astra.ErrFull)
 
-func (b *body) enter(ctx context.Context, n int64) error {
+// enter waits for room of n bytes, or for all there is, and says how much it took.
+func (r *room) enter(ctx context.Context, n int64) (held int64, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errNoRoom)
 	defer cancel()
-	if b.room.Acquire(ctx, n) != nil {
-		return context.Cause(ctx)
+	n = min(n, r.most)
+	if r.Acquire(ctx, n) != nil {
+		return 0, context.Cause(ctx)
 	}
-	b.held, b.wait = n, nil
-	return nil
+	return n, nil
+}
+
+// A body is one that takes its room as it is read.
+type body struct {
+	io.ReadCloser
+	room       *room
+	wait       func() error // before the first piece; nil: for nothing
+	read, held int64
+}
+
+func (b *body) enter(ctx context.Context, n int64) (err error) {
+	if b.held, err = b.room.enter(ctx, n); err == nil {
+		b.wait = nil
+	}
+	return err
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -106,6 +120,29 @@ func (u *unpacked) Read(p []byte) (int, error) {
 		return 0, errNoRoom
 	}
 	return n, err
+}
+
+// ReadMessage reads a message of at most most bytes that comes over what r's connection became.
+// It counts as bodies do, until it is left. Errors are those of in, or astra.ErrFull.
+func ReadMessage(ctx context.Context, r *http.Request, in io.Reader, most int64) (message []byte, leave func(), err error) {
+	leave = func() {}
+	var b bytes.Buffer
+	_, err = io.CopyN(&b, in, uncounted)
+	if body, ok := r.Body.(*body); ok && err == nil {
+		held, err := body.room.enter(ctx, most)
+		if err != nil {
+			return nil, nil, err
+		}
+		leave = func() { body.room.Release(held) }
+	}
+	if err == nil {
+		_, err = b.ReadFrom(in)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		leave()
+		return nil, nil, err
+	}
+	return b.Bytes(), leave, nil
 }
 
 // ReadBody reads a body of at most most bytes. Errors are a *Refusal, or astra.ErrFull where

@@ -2,6 +2,7 @@ package harness_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -104,6 +105,46 @@ func TestBodiesLeft(t *testing.T) {
 	for range 3 {
 		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", large))))
 	}
+}
+
+// A message waits for the room of bodies, and gives it back.
+func TestReadMessage(t *testing.T) {
+	of := make(chan *http.Request, 1)
+	harness.Bodies(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { of <- r }), large).
+		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	r := <-of
+	read := func(ctx context.Context, size int) (leave func(), err error) {
+		b, leave, err := harness.ReadMessage(ctx, r, strings.NewReader(strings.Repeat("x", size)), 2*large)
+		if err == nil && len(b) != size {
+			t.Errorf("%d of %d bytes", len(b), size)
+		}
+		return leave, err
+	}
+	leave, err := read(t.Context(), 2*large) // more than all there is takes all
+	must(t, err)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := read(over, large/2); !errors.Is(err, context.Canceled) {
+		t.Errorf("no room: %v", err)
+	}
+	_, err = read(over, 64<<10-1) // counts for nothing
+	must(t, err)
+	waits := make(chan error)
+	go func() {
+		leave, err := read(t.Context(), large/2)
+		if err == nil {
+			leave()
+		}
+		waits <- err
+	}()
+	leave()
+	must(t, <-waits)
+	if _, _, err := harness.ReadMessage(t.Context(), r, io.MultiReader(strings.NewReader(strings.Repeat("x", large/2)), &failing{}), large); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a broken one: %v", err)
+	}
+	leave, err = read(t.Context(), large) // after the broken one
+	must(t, err)
+	leave()
 }
 
 func TestReadBody(t *testing.T) {

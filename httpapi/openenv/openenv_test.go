@@ -1,6 +1,7 @@
 package openenv
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
@@ -299,5 +302,65 @@ func TestNoRoomForBodies(t *testing.T) {
 		if w.Code != want || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "Server at capacity: 0/") {
 			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
 		}
+	}
+}
+
+// Messages share the room of bodies: each takes it, and leaves it whatever becomes of its line.
+func TestRoomForMessages(t *testing.T) {
+	p := newPlace(t, nil, nil)
+	p.web = httptest.NewServer(http.StripPrefix("/openenv", harness.Bodies(p.Handler(), maxMessage)))
+	t.Cleanup(p.web.Close)
+	wide := func(n int) string { return `{"type":"state"` + strings.Repeat(" ", n) + `}` }
+	for _, leave := range []func(*line){
+		func(l *line) { l.ask(wide(maxMessage - 100)) },
+		func(l *line) { l.send(wide(maxMessage / 2)) },
+		func(l *line) { l.send(wide(maxMessage)); l.read() },
+		func(l *line) {
+			for range 3 {
+				_ = l.conn.Write(t.Context(), websocket.MessageText, []byte(wide(maxMessage/2))) // the line may be lost
+			}
+		},
+		func(l *line) { l.ask(wide(maxMessage / 2)); l.ask(wide(maxMessage / 2)) },
+	} {
+		l := p.dial("shop/ws")
+		if got := l.ask(`{"type":"reset"}`); !strings.Contains(got, `"observation"`) {
+			t.Fatalf("reset: %s", got)
+		}
+		leave(l)
+		_ = l.conn.CloseNow()
+		p.settled()
+		if code, _, got := p.do("POST", "shop/reset", "{"+strings.Repeat(" ", maxMessage-100)+"}"); code != 200 {
+			t.Errorf("a body after it: %d %s", code, got)
+		}
+	}
+}
+
+// A message that nobody comes to answer leaves its room too.
+func TestRoomOfQueued(t *testing.T) {
+	p := newPlace(t, nil, nil)
+	answer := make(chan struct{})
+	silent := func(context.Context, *session, []byte) any { <-answer; return nil }
+	p.web = httptest.NewServer(harness.Bodies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "POST" {
+			if _, err := harness.ReadBody(r, 2*maxMessage); err != nil {
+				http.Error(w, err.Error(), http.StatusTooManyRequests)
+			}
+			return
+		}
+		r.SetPathValue("arena", "shop")
+		p.serveSocket(w, r, silent, nil)
+	}), 2*maxMessage))
+	t.Cleanup(p.web.Close)
+	l := p.dial("shop/ws")
+	reading := l.conn.CloseRead(t.Context()) // a pong is read by who reads
+	for range 2 {
+		l.send(strings.Repeat(" ", maxMessage))
+	}
+	must(t, l.conn.Ping(t.Context())) // both messages were read when it is answered
+	close(answer)
+	<-reading.Done()
+	p.settled()
+	if code, _, got := p.do("POST", "", strings.Repeat(" ", 2*maxMessage)); code != 200 {
+		t.Errorf("a body that wants all room: %d %s", code, got)
 	}
 }

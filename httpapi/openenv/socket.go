@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // A talk answers the messages of one WebSocket in their order; nil ends it.
@@ -41,7 +44,35 @@ func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request, speak talk,
 		return
 	}
 	defer leave()
-	converse(ctx, conn, in, speak, complain)
+	converse(ctx, &socket{conn, r}, in, speak, complain)
+}
+
+// A socket is a WebSocket, and the request that it was.
+type socket struct {
+	*websocket.Conn
+	was *http.Request
+}
+
+// A message came over a socket, and is left when it was answered.
+type message struct {
+	text  []byte
+	leave func()
+}
+
+// hearTimeout is how long a message may take to come, from its first byte: as a body may.
+const hearTimeout = 2 * time.Minute
+
+// hear reads a message.
+func (c *socket) hear(ctx context.Context) (m message, err error) {
+	ctx, late := context.WithCancel(ctx)
+	defer late()
+	_, in, err := c.Reader(ctx)
+	if err != nil {
+		return m, err
+	}
+	defer time.AfterFunc(hearTimeout, late).Stop()
+	m.text, m.leave, err = harness.ReadMessage(ctx, c.was, in, maxMessage)
+	return m, err
 }
 
 // refusedFor is how long a client that is turned away may take to send its first message.
@@ -81,31 +112,38 @@ const maxQueued = 4
 // converse reads and answers until the client or the session ends. Messages are read while one
 // is worked on, as pings are answered by whoever reads: a client that gets no answer to its
 // pings gives the connection up, Python's after 20 seconds.
-func converse(ctx context.Context, conn *websocket.Conn, in *session, speak talk, complain complaint) {
+func converse(ctx context.Context, conn *socket, in *session, speak talk, complain complaint) {
 	ctx, lost := context.WithCancel(ctx)
-	messages := make(chan []byte, maxQueued)
+	messages := make(chan message, maxQueued)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer lost()
 		listen(ctx, conn, messages)
 	}()
-	defer func() { lost(); <-done }()
+	defer func() {
+		lost()
+		<-done
+		for len(messages) > 0 {
+			(<-messages).leave()
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-in.gone:
-			_ = send(ctx, conn, complain(ctx, in.alive())) // it is closed either way
+			_ = send(ctx, conn.Conn, complain(ctx, in.alive())) // it is closed either way
 			_ = conn.Close(websocket.StatusGoingAway, "")
 			return
 		case m := <-messages:
-			reply := speak(ctx, in, m)
+			reply := speak(ctx, in, m.text)
+			m.leave()
 			if reply == nil {
 				_ = conn.Close(websocket.StatusNormalClosure, "") // the client has closed it if this fails
 				return
 			}
-			if send(ctx, conn, reply) != nil {
+			if send(ctx, conn.Conn, reply) != nil {
 				return
 			}
 		}
@@ -113,15 +151,19 @@ func converse(ctx context.Context, conn *websocket.Conn, in *session, speak talk
 }
 
 // listen hands on what it reads, until the connection is lost.
-func listen(ctx context.Context, conn *websocket.Conn, messages chan<- []byte) {
+func listen(ctx context.Context, conn *socket, messages chan<- message) {
 	for {
-		_, m, err := conn.Read(ctx)
+		m, err := conn.hear(ctx)
+		if errors.Is(err, astra.ErrFull) {
+			_ = conn.Close(websocket.StatusTryAgainLater, "too many large messages come at once")
+		}
 		if err != nil {
 			return
 		}
 		select {
 		case messages <- m:
 		default:
+			m.leave()
 			_ = conn.Close(websocket.StatusPolicyViolation, "wait for answers before you send more")
 			return
 		}

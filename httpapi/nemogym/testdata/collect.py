@@ -63,15 +63,16 @@ def start(resolved, name: str) -> subprocess.Popen:
     """Starts what the first block under a name says."""
     folder, block = next(iter(resolved[name].items()))
     command = [sys.executable, __file__, "serve", name, folder, next(iter(block))]
-    process = subprocess.Popen(command, env=os.environ | {NAME: name})
+    return subprocess.Popen(command, env=os.environ | {NAME: name})
+
+
+def await_answer(resolved, name: str, process: subprocess.Popen) -> None:
     server = get_first_server_config_dict(resolved, name)
-    for _ in range(600):
+    while process.poll() is None:
         try:
             urllib.request.urlopen(f"http://{server.host}:{server.port}/", timeout=5).close()
-            return process
+            return
         except OSError:
-            if process.poll() is not None:
-                break
             time.sleep(0.1)
     raise RuntimeError(f"{name} does not start")
 
@@ -84,8 +85,10 @@ def collect(config: str, rows: str, out: str, model_port: str, repeats: str) -> 
         for name, block in resolved.items()
         if OmegaConf.is_dict(block) and {"responses_api_agents", "environment_servers"} & set(block)
     ]
-    processes = [start(resolved, name) for name in launched]
+    processes = {name: start(resolved, name) for name in launched}
     try:
+        for name, process in processes.items():
+            await_answer(resolved, name, process)
         settings = RolloutCollectionConfig(
             input_jsonl_fpath=rows,
             output_jsonl_fpath=out,
@@ -94,7 +97,7 @@ def collect(config: str, rows: str, out: str, model_port: str, repeats: str) -> 
         )
         asyncio.run(RolloutCollectionHelper().run_from_config(settings))
     finally:
-        for process in processes:
+        for process in processes.values():
             process.kill()
             process.wait()
 
