@@ -109,7 +109,7 @@ type bench struct {
 
 // surveys are the rows of the contestants whose name matches, and what else there is to say.
 func (b *bench) surveys(ctx context.Context, only *regexp.Regexp) (rows []result, notes []string, err error) {
-	files, err := openFiles()
+	files, err := openFiles(wantedFiles)
 	if err != nil {
 		return nil, nil, err
 	}
