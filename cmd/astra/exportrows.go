@@ -59,15 +59,19 @@ its answers: sub-tasks, gold calls and answers stay in the arena. Tasks with sev
 left out and told, unless --gymnasium makes rows for NeMo Gym's gymnasium_agent, which is told
 each message by the server.
 
+What cannot be judged has no reward. Trainers that read mask_sample leave it out; for those
+that read no mask, such as TRL's NeMo Gym example, have verify fail with --invalid error.
+
 With --config, also writes the YAML that NeMo Gym starts from: the server at --url, which is
 that of astra serve --faces, the agent, and the rows as its data set.`,
 		Example: "  astra export nemo-gym examples/arenas/inventory --out tasks.jsonl\n  astra export nemo-gym arenas/* --split train --out train.jsonl --config nemo-gym.yaml --url http://127.0.0.1:8082"}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.opts.Agent, "agent", rows.DefaultGymAgent, "`NAME` of the agent's server, for agent_ref")
 	cmd.Flags().BoolVar(&f.opts.Gymnasium, "gymnasium", false, "write rows for NeMo Gym's gymnasium_agent")
+	cmd.Flags().StringVar(&f.opts.Invalid, "invalid", rows.MaskInvalid, "how verify `TELLS` of rollouts that cannot be judged: mask (mask_sample beside a 0) or error, for trainers that read no mask")
 	to.register(cmd)
 	cmd.RunE = func(_ *cobra.Command, refs []string) error {
-		if err := to.check(&f); err != nil {
+		if err := errors.Join(oneOf("invalid", f.opts.Invalid, rows.MaskInvalid, rows.FailInvalid), to.check(&f)); err != nil {
 			return err
 		}
 		if err := a.exportRows(refs, &f, writeGym); err != nil {

@@ -22,6 +22,7 @@ type Sessions struct {
 	house *House
 	face  string
 	idle  time.Duration
+	over  func(id string) // told of sessions that are over; nil: nobody
 
 	seed    maphash.Seed
 	opening [64]sync.Mutex // by the hash of an id: a session is opened once at a time
@@ -45,6 +46,10 @@ func (h *House) Sessions(face string, idle time.Duration) *Sessions {
 	h.faces = append(h.faces, s)
 	return s
 }
+
+// WhenOver has a face told of each session that is over, one that was idle for too long too. It
+// is called before the first session.
+func (s *Sessions) WhenOver(tell func(id string)) { s.over = tell }
 
 // MaxID bounds an id that a harness chooses, in bytes.
 const MaxID = 256
@@ -162,7 +167,7 @@ func (s *Sessions) count(id string, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if u, known := s.used[id]; known {
-		u.busy += n
+		u.busy = max(0, u.busy+n) // it may have been forgotten, and found again, meanwhile
 		u.at = s.house.opts.Now()
 		s.used[id] = u
 	}
@@ -187,8 +192,11 @@ func (s *Sessions) Knows(id string) bool {
 // it, as long as the gateway knows the key.
 func (s *Sessions) Forget(id string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	delete(s.used, id)
+	s.mu.Unlock()
+	if s.over != nil {
+		s.over(id)
+	}
 }
 
 // Abort ends a session without a score. One that is over already, or unknown, is no error.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // seeded is a client with an open session.
@@ -25,7 +26,12 @@ func (h *house) seeded(task string) *client {
 
 func (h *house) steps(c *client) int {
 	h.t.Helper()
-	ep, err := h.face.sessions.Find(h.t.Context(), sessionIn(c))
+	return h.stepsOf(h.face.sessions, c)
+}
+
+func (h *house) stepsOf(of *harness.Sessions, c *client) int {
+	h.t.Helper()
+	ep, err := of.Find(h.t.Context(), sessionIn(c))
 	must(h.t, err)
 	rec, err := h.Episode(h.t.Context(), ep)
 	must(h.t, err)
@@ -163,6 +169,22 @@ func TestVisitsAreBounded(t *testing.T) {
 	}
 	if vs.order.Len() != maxVisits || len(vs.byID) != maxVisits || vs.of("kept") != kept {
 		t.Errorf("%d visits, %d by id", vs.order.Len(), len(vs.byID))
+	}
+}
+
+// Answers that nobody took are kept for as long as their session goes on.
+func TestAnswersOwedToNobody(t *testing.T) {
+	h := newHouse(t, "", nil)
+	c := h.seeded("hinge-price")
+	h.unheard(c, "find_items", hinge)
+	v := h.face.visits.of(sessionIn(c))
+	if len(v.owed) != 1 {
+		t.Fatalf("%d answers are owed, want 1", len(v.owed))
+	}
+	var got judged
+	c.expect("/verify", with(h.row("hinge-price"), responded(nil)), &got)
+	if len(v.owed) != 0 {
+		t.Errorf("%d answers are kept after the end", len(v.owed))
 	}
 }
 

@@ -56,12 +56,28 @@ func TestMask(t *testing.T) {
 		cookie := c.cookie
 		var got judged
 		c.expect("/verify", with(row, responded([]map[string]any{message("assistant", "2.35")})), &got)
-		if !got.Masked || got.Kind == nil || *got.Kind != kind || got.Reason == nil || len(got.Params) == 0 || len(got.Response) == 0 {
+		if !got.Masked || !got.Config.Masked || got.Kind == nil || *got.Kind != kind || got.Reason == nil || len(got.Params) == 0 || len(got.Response) == 0 {
 			t.Errorf("%s: %+v", kind, got)
 		}
 		c.cookie, c.edit = cookie, func(r *http.Request) { r.Header.Set("User-Agent", "python-httpx/0.28.1") }
 		if status, text := c.do("POST", "/verify", with(row, responded(nil))); status < 400 || !strings.Contains(text, kind) {
 			t.Errorf("%s, to a client that would read 0: %d %s", kind, status, text)
+		}
+		c.cookie, c.edit = cookie, nil
+		asked := strings.Replace(row, `"verifier_metadata":{`, `"verifier_metadata":{"invalid":"error",`, 1)
+		if status, text := c.do("POST", "/verify", with(asked, responded(nil))); status < 400 || !strings.Contains(text, kind) {
+			t.Errorf("%s, for a row that asks for errors: %d %s", kind, status, text)
+		}
+	}
+}
+
+// NeMo RL's own way to be told is beside what a row has there already.
+func TestMasked(t *testing.T) {
+	for was, want := range map[string]string{
+		``: `{"mask_sample":true}`, `null`: `{"mask_sample":true}`, `"x"`: `{"mask_sample":true}`, `{"a":1,"mask_sample":false}`: `{"a":1,"mask_sample":true}`,
+	} {
+		if got := mustJSON(t, masked(json.RawMessage(was))); got != want {
+			t.Errorf("%s: %s, want %s", was, got, want)
 		}
 	}
 }

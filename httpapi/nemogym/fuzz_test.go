@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"testing"
+
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // FuzzBody reads whatever a harness may send: it is refused, or makes sense.
@@ -24,7 +26,7 @@ func FuzzBody(f *testing.F) {
 			t.Fatal("a place without a task")
 		}
 		if data, err := verified(w); err == nil {
-			if r, err := readResponse(data["response"]); err == nil && r.answer() != nil && len(*r.answer()) > maxText {
+			if r, err := readResponse(data["response"]); err == nil && r.answer() != nil && len(*r.answer()) > harness.MaxText {
 				t.Fatal("a long answer")
 			}
 		}

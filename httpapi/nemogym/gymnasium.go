@@ -49,7 +49,7 @@ func (s *Server) reset(w http.ResponseWriter, r *http.Request) (reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.open(w, r, s.sessions.NewID(), p, anyMessages)
+	o, err := s.open(w, r, s.games, s.games.NewID(), p, anyMessages)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (s *Server) step(w http.ResponseWriter, r *http.Request) (reply, error) {
 		return nil, harness.Refuse(http.StatusUnprocessableEntity, "a _ng_step_request_id has 1 to %d bytes", maxRequest)
 	}
 	id := sessionOf(r)
-	ep, done, err := s.use(r.Context(), id)
+	ep, done, err := use(r.Context(), s.games, id)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (s *Server) stepOnce(ctx context.Context, id string, ep astra.EpisodeID, re
 		return nil, err
 	}
 	if out.Terminated {
-		s.sessions.Forget(id)
+		s.games.Forget(id)
 	}
 	if request != nil && len(said.calls()) == 0 { // calls are found in the log, and may have told much
 		v.request, v.last = *request, out
@@ -204,7 +204,7 @@ func (s *Server) callAll(ctx context.Context, ep astra.EpisodeID, request *strin
 }
 
 func (s *Server) callOne(ctx context.Context, ep astra.EpisodeID, key string, i *item) (string, error) {
-	if !json.Valid([]byte(i.Arguments)) { // NeMo Gym's simple agent sends no such call either
+	if !i.sent() {
 		return failed(0, "the arguments of the call are no JSON").text, nil
 	}
 	name, err := s.toolName(ctx, ep, i.Name)
@@ -240,7 +240,7 @@ func (s *Server) closeGame(_ http.ResponseWriter, r *http.Request) (reply, error
 	if id == "" {
 		return nil, harness.Refuse(http.StatusUnprocessableEntity, "the request has no session's cookie")
 	}
-	if err := s.end(detached(r), id); err != nil {
+	if err := s.end(detached(r), s.games, id); err != nil {
 		return nil, err
 	}
 	return map[string]bool{"closed": true}, nil

@@ -145,7 +145,7 @@ func TestStepAfterRestart(t *testing.T) {
 			t.Errorf("before %+v, after %+v", before, after)
 		}
 	}
-	if n := h.steps(c); n != 2 {
+	if n := h.stepsOf(h.face.games, c); n != 2 {
 		t.Errorf("%d steps, want 2", n)
 	}
 	if status, text := c.do("POST", "/close", `{}`); status != 200 {

@@ -92,11 +92,81 @@ func TestCookieOfAnother(t *testing.T) {
 	if other == h.row("hinge-price") {
 		other = h.row(h.arenas["inventory"].Tasks[1].ID)
 	}
-	if status, text := c.do("POST", "/verify", with(other, responded([]map[string]any{message("assistant", "2.35")}))); status != 409 || !strings.Contains(text, "this session plays task hinge-price") {
+	if status, text := c.do("POST", "/verify", with(other, responded([]map[string]any{message("assistant", "2.35")}))); status != 409 || !strings.Contains(text, "this session plays another") {
 		t.Errorf("verify: %d %s", status, text)
 	}
 	var got judged
 	c.expect("/verify", with(h.row("hinge-price"), responded([]map[string]any{message("assistant", "2.35")})), &got)
+}
+
+// NeMo Gym's simple agent sends a call of any name to the path of that name, with the session's
+// cookie, and shows the model what comes back. A model that calls what is the harness's learns
+// nothing, and ends nothing.
+func TestModelPlaysHarness(t *testing.T) {
+	h := newHouse(t, "", nil)
+	c, want := h.seeded("hinge-price"), h.gold("hinge-price")
+	said := mustJSON(t, responded([]map[string]any{message("assistant", "2.35")}))
+	for _, call := range [][2]string{
+		{"verify", `{}`}, {"verify", said}, {"verify", with(said, map[string]any{"task_id": "guess"})}, {"verify", with(said, map[string]any{"responses_create_params": 1})},
+		{"close_session", `{}`}, {"close", `{}`}, {"step", said}, {"reset", `{}`}, {"seed_session", `{}`}, {"aggregate_metrics", `{"verify_responses":[]}`},
+	} {
+		status, text := c.do("POST", "/"+call[0], call[1])
+		if strings.Contains(text, "hinge-price") || strings.Contains(text, "reward") || status == 200 && call[0] != "aggregate_metrics" && call[0] != "close" {
+			t.Errorf("%s %s: %d %s", call[0], call[1], status, text)
+		}
+	}
+	reply, err := agent.NewGold(h.task("hinge-price"), nil).Play(t.Context(), c, "")
+	must(t, err)
+	c.say(reply)
+	var got judged
+	c.expect("/verify", with(h.row("hinge-price"), responded(c.output)), &got)
+	if !got.same(want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// What a reward is made of sums to it.
+func TestComponents(t *testing.T) {
+	gate, free := astra.Part{Name: "same_end", Value: 1, Gate: true}, astra.Part{Name: "answer", Value: 1}
+	f1, other := astra.Part{Name: "f1", Value: 0.5, Weight: 3}, astra.Part{Name: "other", Value: 1, Weight: 1}
+	shut := gate
+	shut.Value = 0
+	for _, c := range []struct {
+		parts []astra.Part
+		want  string
+	}{
+		{[]astra.Part{f1, free}, `{"f1":0.5}`},
+		{[]astra.Part{f1, other, gate}, `{"f1":0.375,"other":0.25}`},
+		{[]astra.Part{f1, other, shut}, `{"f1":0,"other":0}`},
+		{[]astra.Part{gate}, `{}`},
+		{nil, `{}`},
+	} {
+		v := verdict{Score: &astra.Score{Parts: c.parts, Reward: astra.Combine(c.parts)}}
+		if got := mustJSON(t, v.components()); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.parts, got, c.want)
+		}
+	}
+}
+
+// A rollout that is played again has the calls that were made in its session, and no others.
+func TestReverifyMakesWhatWasMade(t *testing.T) {
+	h := newHouse(t, "", nil)
+	call := func(id, args string) map[string]any {
+		return map[string]any{"type": "function_call", "name": "find_items", "arguments": args, "call_id": id}
+	}
+	output := []map[string]any{
+		call("c1", `{"query":NaN}`), {"type": "function_call_output", "call_id": "c1", "output": "no number"}, // sent, and a failed step
+		call("c2", `{"query":`), {"type": "function_call_output", "call_id": "c2", "output": "no JSON"}, // answered by the agent
+		call("c3", hinge), // cut off
+		message("assistant", "2.35"),
+	}
+	var got judged
+	h.client().expect("/verify", with(h.row("hinge-price"), responded(output)), &got)
+	rec, err := h.Episode(t.Context(), got.Astra.Episode)
+	must(t, err)
+	if len(rec.Steps) != 1 || rec.Steps[0].Result.Fault != astra.FaultAgent {
+		t.Errorf("steps %+v", rec.Steps)
+	}
 }
 
 const later = `{"resources_session_id":"session-1","episode_id":{"rollout_id":"r1","attempt":0},"task_id":{"taskset":"astra:train","task_id":"inventory/hinge-price"},"task_data":{}}`
@@ -212,6 +282,7 @@ func TestRefusals(t *testing.T) {
 		{"", "/verify", with(row, map[string]any{"response": 3}), "Responses API", 422},
 		{"", "/step", with(row, responded(nil)), "no such session", 410},
 		{"", "/close", `{}`, "cookie", 422},
+		{"", "/close_session", `{}`, "resources_session_id", 422},
 		{"", "/find_items", `{}`, "no such session", 410},
 		{"", "/a/b/c", `{}`, "no such path", 404},
 	} {

@@ -87,20 +87,27 @@ func (r *response) calls() []item {
 func (r *response) answer() *string {
 	for n := len(r.Output) - 1; n >= 0; n-- {
 		if i := &r.Output[n]; i.message("assistant") {
-			text := clip(string(i.Content))
+			text := harness.Clip(string(i.Content))
 			return &text
 		}
 	}
 	return nil
 }
 
-// maxText is what the gateway takes of a reply and an answer. A model that says more must
-// still be scored.
-const maxText = 64 << 10
-
-func clip(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText]
+// made are the call_ids of calls that have an output.
+func (r *response) made() map[string]bool {
+	made := map[string]bool{}
+	for n := range r.Output {
+		if i := &r.Output[n]; i.Type == "function_call_output" {
+			made[i.CallID] = true
+		}
 	}
-	return strings.ToValidUTF8(s, "")
+	return made
+}
+
+// sent reports whether an agent of NeMo Gym's sends a call: arguments that its Python does not
+// read it answers itself.
+func (i *item) sent() bool {
+	raw := []byte(i.Arguments)
+	return json.Valid(raw) || harness.ReadByPython(raw)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/gateway"
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // reverifyMode says whether rollouts can be judged without their session. They can where an
@@ -62,17 +63,18 @@ func (s *Server) reverify(ctx context.Context, ref string, data row, played *res
 	return s.settle(ctx, o.Episode, played.answer())
 }
 
-// replay plays a rollout's outputs: calls, and users' messages, each of which closes the turn
-// with what the model had said. An episode that ends by it is left to be judged.
+// replay plays a rollout's outputs: calls that came to something, as agents make none of a
+// response that was cut off, and users' messages, each of which closes the turn with what the
+// model had said. An episode that ends by it is left to be judged.
 func (s *Server) replay(ctx context.Context, ep astra.EpisodeID, played *response) error {
-	said := ""
+	said, made := "", played.made()
 	for n := range played.Output {
 		var err error
 		switch i := &played.Output[n]; {
-		case i.Type == "function_call":
+		case i.Type == "function_call" && made[i.CallID]:
 			err = s.again(ctx, ep, i)
 		case i.message("assistant"):
-			said = clip(string(i.Content))
+			said = harness.Clip(string(i.Content))
 		case i.message("user"):
 			_, err = s.house.Turn(ctx, ep, said)
 		}
@@ -86,17 +88,15 @@ func (s *Server) replay(ctx context.Context, ep astra.EpisodeID, played *respons
 	return nil
 }
 
-// again makes a call of a rollout. Agents answer arguments that are no JSON themselves, so
-// there was no step.
+// again makes a call of a rollout.
 func (s *Server) again(ctx context.Context, ep astra.EpisodeID, i *item) error {
-	args := json.RawMessage(i.Arguments)
-	if !json.Valid(args) {
-		return nil
+	if !i.sent() {
+		return nil // there was no step
 	}
 	name, err := s.toolName(ctx, ep, i.Name)
 	if err != nil {
 		return err
 	}
-	_, err = s.house.Call(ctx, ep, astra.Call{Tool: name, Args: args})
+	_, err = s.house.Call(ctx, ep, astra.Call{Tool: name, Args: json.RawMessage(i.Arguments)})
 	return err
 }

@@ -20,6 +20,15 @@ type place struct {
 	Task   string       `json:"task"`
 }
 
+// takesMask reports whether who wrote a row wants to be told by mask_sample that its rollout
+// cannot be judged, and not by an error.
+func (w row) takesMask() bool {
+	var meta struct {
+		Invalid string `json:"invalid"`
+	}
+	return json.Unmarshal(w["verifier_metadata"], &meta) != nil || meta.Invalid != "error"
+}
+
 // ref names the arena as the gateway knows it.
 func (p place) ref() string {
 	if p.Digest == "" {

@@ -56,7 +56,7 @@ func (s *Server) seed(w http.ResponseWriter, r *http.Request) (reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.open(w, r, id, p, oneMessage)
+	o, err := s.open(w, r, s.sessions, id, p, oneMessage)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func identify(body row) (id string, chosen bool, data row, err error) {
 }
 
 // open opens a session at a place, if the task is one that the endpoint can serve.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, id string, p place, fits func(gateway.Entry) error) (*gateway.Opening, error) {
+func (s *Server) open(w http.ResponseWriter, r *http.Request, of *harness.Sessions, id string, p place, fits func(gateway.Entry) error) (*gateway.Opening, error) {
 	p, err := p.at(r.PathValue("arena"))
 	if err != nil {
 		return nil, err
@@ -101,7 +101,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, id string, p place
 	if v.closed() {
 		return nil, errClosed
 	}
-	o, err := s.sessions.Open(r.Context(), id, harness.Choice{Arena: p.ref(), Task: p.Task})
+	o, err := of.Open(r.Context(), id, harness.Choice{Arena: p.ref(), Task: p.Task})
 	if errors.Is(err, astra.ErrConflict) {
 		return nil, harness.Refuse(http.StatusConflict, "this session plays another task")
 	}
@@ -109,7 +109,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, id string, p place
 		return nil, err
 	}
 	if v.closed() { // meanwhile: who closed it may have found nothing to end
-		return nil, errors.Join(errClosed, s.end(detached(r), id))
+		return nil, errors.Join(errClosed, s.end(detached(r), of, id))
 	}
 	v.begin()
 	setSession(w, id)
@@ -150,7 +150,8 @@ func oneMessage(e gateway.Entry) error {
 }
 
 // closeSession ends a session that was not verified. It may be repeated, and may come before
-// the seed that it is to keep from opening anything.
+// the seed that it is to keep from opening anything. The body names the session: a cookie is
+// also there when a model calls a tool of that name.
 func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, error) {
 	body := row{}
 	if err := readBody(r, maxBody, &body); err != nil {
@@ -161,12 +162,9 @@ func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, er
 		return nil, err
 	}
 	if !chosen {
-		id = sessionOf(r)
+		return nil, harness.Refuse(http.StatusUnprocessableEntity, "the body names no session: it needs the resources_session_id that it was seeded under")
 	}
-	if id == "" {
-		return map[string]any{"resources_session_id": nil}, nil
-	}
-	if err := s.end(detached(r), id); err != nil {
+	if err := s.end(detached(r), s.sessions, id); err != nil {
 		return nil, err
 	}
 	return map[string]string{"resources_session_id": id}, nil
@@ -174,7 +172,7 @@ func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, er
 
 // end aborts what was not verified. A session is known as closed before that: whoever is
 // opening it looks again when it is open.
-func (s *Server) end(ctx context.Context, id string) error {
+func (s *Server) end(ctx context.Context, of *harness.Sessions, id string) error {
 	s.visits.of(id).close()
-	return s.sessions.Abort(ctx, id, "the harness closed the session")
+	return of.Abort(ctx, id, "the harness closed the session")
 }

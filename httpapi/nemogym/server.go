@@ -21,7 +21,8 @@ type Options struct {
 // A Server is the endpoints. It is safe for concurrent use.
 type Server struct {
 	house    *harness.House
-	sessions *harness.Sessions
+	sessions *harness.Sessions // of seed_session
+	games    *harness.Sessions // of reset, which verify, tools and close_session do not know
 	visits   *visits
 }
 
@@ -31,7 +32,10 @@ func New(house *harness.House, opts *Options) *Server {
 	if opts != nil && opts.Idle > 0 {
 		idle = opts.Idle
 	}
-	return &Server{house: house, sessions: house.Sessions("nemo-gym", idle), visits: newVisits()}
+	s := &Server{house: house, sessions: house.Sessions("nemo-gym", idle), games: house.Sessions("nemo-gym gymnasium", idle), visits: newVisits()}
+	s.sessions.WhenOver(s.visits.over)
+	s.games.WhenOver(s.visits.over)
+	return s
 }
 
 // A reply is what an endpoint answers with if all is well; it becomes JSON.

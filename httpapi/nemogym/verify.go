@@ -39,7 +39,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) (reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.lost != nil && !knowsMask(r) {
+	if v.lost != nil && !(knowsMask(r) && data.takesMask()) {
 		return nil, v.lost
 	}
 	return v.echo(body, data), nil
@@ -67,7 +67,7 @@ func (s *Server) judge(r *http.Request, data row, played *response) (verdict, er
 	if id == "" {
 		return s.reverify(detached(r), r.PathValue("arena"), data, played)
 	}
-	ep, done, err := s.use(r.Context(), id)
+	ep, done, err := use(r.Context(), s.sessions, id)
 	if lost, ok := errors.AsType[*loss](err); ok {
 		return verdict{lost: lost}, nil
 	}
@@ -85,19 +85,20 @@ func (s *Server) judge(r *http.Request, data row, played *response) (verdict, er
 	return v, err
 }
 
-// mustBeOf refuses a row that is not the session's: a harness that mixed up its cookies would
-// be told the reward of another rollout.
+// mustBeOf refuses a row that is not the session's. A harness may have mixed up its cookies; or
+// it is no harness: simple agents send a call of any name here, and the model that calls verify
+// must not read a reward. It cannot name its task, and is not told.
 func (s *Server) mustBeOf(ctx context.Context, ep astra.EpisodeID, data row) error {
 	p, err := data.place()
 	if err != nil {
-		return nil // it need not say
+		return err
 	}
 	rec, err := s.house.Episode(ctx, ep)
 	if err != nil {
 		return err
 	}
 	if p.Task != rec.Task || p.Arena != "" && p.Arena != rec.Arena {
-		return harness.Refuse(http.StatusConflict, "the row is of task %.80q, and this session plays task %s of arena %s", p.Task, rec.Task, rec.Arena)
+		return harness.Refuse(http.StatusConflict, "the row is of task %.80q, and this session plays another", p.Task)
 	}
 	return nil
 }
@@ -150,7 +151,20 @@ func (v verdict) echo(body, data row) map[string]any {
 		}
 	}
 	maps.Copy(out, v.members())
+	if v.lost != nil {
+		out["instance_config"] = masked(body["instance_config"])
+	}
 	return out
+}
+
+// masked has the mask where NeMo RL looks for it, beside what was there.
+func masked(raw json.RawMessage) row {
+	var config row
+	if json.Unmarshal(raw, &config) != nil || config == nil {
+		config = row{}
+	}
+	config["mask_sample"] = json.RawMessage("true")
+	return config
 }
 
 func (v verdict) members() map[string]any {
@@ -162,10 +176,24 @@ func (v verdict) members() map[string]any {
 		"mask_sample": false, "failure_kind": nil, "failure_reason": nil, "astra": v.origin()}
 }
 
+// components are what the parts contribute to the reward. NeMo RL ends a step where they do not
+// sum to it, and takes each for an objective of its own, so what is not averaged is none.
 func (v verdict) components() map[string]float64 {
+	total := 0.0
+	for _, p := range v.Parts {
+		if !p.Gate {
+			total += p.Weight
+		}
+	}
 	parts := make(map[string]float64, len(v.Parts))
 	for _, p := range v.Parts {
-		parts[p.Name] = p.Value
+		switch {
+		case p.Gate || p.Weight == 0:
+		case v.Reward == 0: // by a gate, or by each part
+			parts[p.Name] = 0
+		default:
+			parts[p.Name] = p.Weight * p.Value / total
+		}
 	}
 	return parts
 }

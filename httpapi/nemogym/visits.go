@@ -36,6 +36,16 @@ func (v *visits) of(id string) *visit {
 	return n
 }
 
+// over drops the answers that are kept for repeats: the session's episode is over.
+func (v *visits) over(id string) {
+	v.mu.Lock()
+	e, known := v.byID[id]
+	v.mu.Unlock()
+	if known {
+		e.Value.(*visit).settle()
+	}
+}
+
 // A visit is what this process knows of a session: which calls were answered and whether the
 // answer was taken. NeMo Gym's client sends a request again, without a key, whenever its
 // connection broke. Such a repeat is told from a model's second call by delivery: it is one
@@ -78,6 +88,12 @@ func (v *visit) close() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.over, v.flying, v.owed = true, nil, nil
+}
+
+func (v *visit) settle() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.owed = nil
 }
 
 func (v *visit) closed() bool {

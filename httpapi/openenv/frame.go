@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+
+	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // A frame is a message to a client over /ws.
@@ -24,7 +26,11 @@ type request struct {
 
 // readRequest reads {"type", "data"}; which of them may have data is OpenEnv's choice.
 func readRequest(raw []byte) (request, error) {
-	if !json.Valid(raw) {
+	switch {
+	case json.Valid(raw):
+	case harness.ReadByPython(raw): // the model's doing, and no broken client
+		return request{}, &frameError{validationError, "NaN and Infinity are no JSON"}
+	default:
 		return request{}, &frameError{invalidJSON, "Invalid JSON"}
 	}
 	f := object(raw)

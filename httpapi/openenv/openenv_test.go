@@ -76,6 +76,7 @@ func TestErrors(t *testing.T) {
 	for message, want := range map[string]string{
 		`{`:                                 `"code":"INVALID_JSON"`,
 		`[1]`:                               `"code":"VALIDATION_ERROR"`,
+		call("stock", `{"item":NaN}`):       `"code":"VALIDATION_ERROR"`,
 		`{}`:                                `"code":"UNKNOWN_TYPE"`,
 		`{"type":"dance"}`:                  `"code":"UNKNOWN_TYPE"`,
 		`{"type":"step"}`:                   `"errors":[{"type":"missing","loc":["data"],"msg":"Field required"}]`,
@@ -109,6 +110,14 @@ func TestErrors(t *testing.T) {
 	if got := l.ask(call("stock", `{"item":"nut"}`)); !strings.Contains(got, "the call budget is spent") || !strings.Contains(got, `"done":false`) {
 		t.Errorf("beyond the budget: %s", got)
 	}
+}
+
+// A model that says more than is taken must still be scored.
+func TestLongAnswer(t *testing.T) {
+	p := newPlace(t, nil, nil)
+	l := p.dial("shop/ws")
+	l.ask(`{"type":"reset","data":{"task":"count"}}`)
+	l.expect(call("episode_submit", `{"answer":"`+strings.Repeat("7", harness.MaxText+1)+`"}`), fmt.Sprintf(submitted, 0))
 }
 
 // Without a task a seed picks one, and nothing the first.

@@ -172,6 +172,7 @@ func readOne(args json.RawMessage, name string) (*string, error) {
 	if err := f.err(); err != nil || !there {
 		return nil, err
 	}
+	text = harness.Clip(text)
 	return &text, nil
 }
 

@@ -194,6 +194,9 @@ func (s *Server) submit(ctx context.Context, in session, input json.RawMessage, 
 			return nil, astra.ErrEnded
 		}
 	}
+	if args.Answer != nil {
+		*args.Answer = harness.Clip(*args.Answer)
+	}
 	score, err := s.house.Submit(ctx, in.episode, astra.Submitted{Answer: args.Answer})
 	if err != nil {
 		return nil, err
@@ -210,6 +213,7 @@ func (s *Server) turn(ctx context.Context, in session, input json.RawMessage, ag
 	if err := parse(input, &args, []string{"reply"}); err != nil {
 		return wrong(badInput, err.Error()), nil
 	}
+	args.Reply = harness.Clip(args.Reply)
 	if again {
 		if reply, err := s.turned(ctx, in, args.Reply); reply != nil || err != nil {
 			return reply, err

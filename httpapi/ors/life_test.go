@@ -101,6 +101,23 @@ func TestAfterTheEnd(t *testing.T) {
 	g.expect("POST", "/delete_session", "", g.header())
 }
 
+// A model that says more than is taken must still be scored.
+func TestLongAnswer(t *testing.T) {
+	h := newHouse(t, houseOptions{arenas: []string{terms}})
+	long := strings.Repeat("x", harness.MaxText+1)
+	g := h.client().begin(talk)
+	next := g.call("episode_turn", `{"reply":"`+long+`"}`)
+	if next.text() != "Then sign it." {
+		t.Errorf("a long reply: %.200s", next.raw)
+	}
+	if r := g.resume("episode_turn", `{"reply":"`+long+`"}`, next.task); r.raw != next.raw {
+		t.Errorf("a long reply again: %.200s", r.raw)
+	}
+	if end := g.call("episode_submit", `{"answer":"`+long+`"}`); rewardOf(end) == "null" {
+		t.Errorf("a long answer: %.200s", end.raw)
+	}
+}
+
 // What cannot be scored has no reward: it is not 0.
 func TestInvalidIsNoReward(t *testing.T) {
 	g := newHouse(t, houseOptions{arenas: []string{terms}}).client().begin(`{"env_name":"terms.1","split":"train","index":1}`)

@@ -20,7 +20,16 @@ type ExportOptions struct {
 	Agent string // agent_ref of NeMo Gym rows; default DefaultGymAgent
 	// Gymnasium makes NeMo Gym rows for its Gymnasium agent, which can play several turns.
 	Gymnasium bool
+	// Invalid is how a NeMo Gym row wants to be told that its rollout cannot be judged: MaskInvalid
+	// (the default) or FailInvalid.
+	Invalid string
 }
+
+// Ways to tell a NeMo Gym trainer that a rollout cannot be judged.
+const (
+	MaskInvalid = "mask"  // mask_sample, beside a reward of 0
+	FailInvalid = "error" // verify fails
+)
 
 func (o *ExportOptions) gymnasium() bool { return o != nil && o.Gymnasium }
 

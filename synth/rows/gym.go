@@ -59,6 +59,8 @@ type GymTask struct {
 	Digest astra.Digest `json:"digest"`
 	Task   string       `json:"task"`
 	Split  astra.Split  `json:"split"`
+
+	Invalid string `json:"invalid,omitempty"` // FailInvalid, or else MaskInvalid
 }
 
 // A GymAgent names the server that plays.
@@ -104,10 +106,13 @@ func gymnasiumOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, e
 }
 
 func gymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) {
-	r := &GymRow{ID: a.Name + "/" + t.ID, EnvironmentName: a.Name, Metadata: GymTask{a.Name, a.Digest, t.ID, t.Split},
+	r := &GymRow{ID: a.Name + "/" + t.ID, EnvironmentName: a.Name, Metadata: GymTask{Arena: a.Name, Digest: a.Digest, Task: t.ID, Split: t.Split},
 		AgentRef: GymAgent{"responses_api_agents", DefaultGymAgent}}
 	if opts != nil && opts.Agent != "" {
 		r.AgentRef.Name = opts.Agent
+	}
+	if opts != nil && opts.Invalid == FailInvalid {
+		r.Metadata.Invalid = opts.Invalid
 	}
 	r.ResponsesCreateParams.Input = []GymMessage{}
 	for _, name := range a.InitialTools(t) {
