@@ -28,9 +28,11 @@ tools, and how its episode is opened; never a solution.
 
 verl wants two classes of yours, an agent loop that opens the episode and a tool that calls it;
 NeMo RL wants its own configuration of the model, and NeMo Gym's of agent and resources server,
-each named as the job finds it; tasks with several messages are left out and told.`,
+which astra export nemo-gym --config writes, each named as the job finds it: files of yours go
+into the run directory. NeMo Gym's server of the policy is added if none is named. Tasks with
+several messages are left out and told.`,
 		Example: "  astra ray write inventory --framework verl --model qwen3 --agent-loop my.Loop --tool my.Tool --out runs/verl\n" +
-			"  astra ray write inventory --framework nemo-rl --model qwen3 --base base.yaml --gym-agent simple_agent --gym gym.yaml --out runs/nemo"}
+			"  astra ray write inventory --framework nemo-rl --model qwen3 --base base.yaml --gym-agent astra_simple_agent --gym nemo-gym.yaml --out runs/nemo"}
 	flags := cmd.Flags()
 	flags.StringVar(&f.framework, "framework", "verl", "`NAME`: verl or nemo-rl")
 	flags.StringVarP(&f.out, "out", "o", "", "`DIR` to write to")
@@ -41,6 +43,7 @@ each named as the job finds it; tasks with several messages are left out and tol
 	flags.Float64Var(&f.Rate, "lr", 1e-6, "learning `RATE`")
 	flags.StringVar(&f.verl.AgentLoop, "agent-loop", "", "verl: your agent loop, as module.`CLASS`")
 	flags.StringVar(&f.verl.Tool, "tool", "", "verl: your tool, as module.`CLASS`")
+	flags.StringVar(&f.nemo.Root, "nemo-rl", ray.DefaultRoot, "nemo-rl: `DIR` where NeMo RL lies on the cluster")
 	flags.StringVar(&f.nemo.Base, "base", "", "nemo-rl: its own configuration `FILE` of the model")
 	flags.StringVar(&f.nemo.Agent, "gym-agent", "", "nemo-rl: `NAME` of the agent server of NeMo Gym")
 	flags.StringSliceVar(&f.nemo.Gym, "gym", nil, "nemo-rl: configuration `FILES` of NeMo Gym")
@@ -81,7 +84,7 @@ func (a *app) writeRay(refs []string, f *rayWriteFlags) error {
 	if a.json {
 		return a.printJSON(map[string]any{"dir": f.out, "train": len(f.Train), "eval": len(f.Eval), "command": entrypoint})
 	}
-	a.printf("%s and %s for evaluation in %s\nastra ray submit --run-dir %s '%s'\n", plural(len(f.Train), "train row"), plural(len(f.Eval), "row"), f.out, f.out, entrypoint)
+	a.printf("%s and %s for evaluation in %s\nastra ray submit --run-dir %s %s\n", plural(len(f.Train), "train row"), plural(len(f.Eval), "row"), f.out, ray.Quote(f.out), ray.Quote(entrypoint))
 	return nil
 }
 

@@ -19,17 +19,22 @@ func Clip(s string) string {
 
 var stringOrNoNumber = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|-?Infinity|NaN`)
 
-// ReadByPython reports whether Python's json module reads a text that is no JSON: it takes NaN
-// and Infinity for numbers, so that clients in Python pass on what a model wrote so.
-func ReadByPython(raw []byte) bool {
-	if json.Valid(raw) {
-		return false
+// FromPython is a text as JSON where only Python's json module reads it: that takes NaN and
+// Infinity for numbers, so that clients in Python pass on what a model wrote so. Here they
+// become strings, which no number is. Any other text stays as it is.
+func FromPython(raw []byte) []byte {
+	if json.Valid(raw) || !json.Valid(replaced(raw, func([]byte) string { return " 0 " })) {
+		return raw
 	}
-	read := stringOrNoNumber.ReplaceAllFunc(raw, func(token []byte) []byte {
+	return replaced(raw, func(name []byte) string { return `"` + string(name) + `"` })
+}
+
+// replaced has something else for each number that is none.
+func replaced(raw []byte, by func(name []byte) string) []byte {
+	return stringOrNoNumber.ReplaceAllFunc(raw, func(token []byte) []byte {
 		if token[0] == '"' {
 			return token
 		}
-		return []byte(" 0 ")
+		return []byte(by(token))
 	})
-	return json.Valid(read)
 }

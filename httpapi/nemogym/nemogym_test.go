@@ -82,6 +82,19 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// Rows of `astra ray write` had the digest in the arena's name.
+func TestDigestInTheName(t *testing.T) {
+	h := newHouse(t, "", nil)
+	c, row := h.client(), `{"responses_create_params":{"input":[]},"verifier_metadata":{"arena":"`+h.arenas["inventory"].Ref()+`","task":"hinge-price"}}`
+	var seed seeded
+	c.expect("/seed_session", row, &seed)
+	var got judged
+	c.expect("/verify", with(row, responded([]map[string]any{message("assistant", "2.35")})), &got)
+	if got.Masked || got.Reward != 0.2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // A rollout is not judged by the session of another.
 func TestCookieOfAnother(t *testing.T) {
 	h := newHouse(t, "", nil)

@@ -108,6 +108,5 @@ func (r *response) made() map[string]bool {
 // sent reports whether an agent of NeMo Gym's sends a call: arguments that its Python does not
 // read it answers itself.
 func (i *item) sent() bool {
-	raw := []byte(i.Arguments)
-	return json.Valid(raw) || harness.ReadByPython(raw)
+	return json.Valid(harness.FromPython([]byte(i.Arguments)))
 }

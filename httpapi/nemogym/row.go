@@ -37,14 +37,17 @@ func (p place) ref() string {
 	return p.Arena + "@" + string(p.Digest)
 }
 
-// place is the task that a row names: by verifier_metadata, or else by task_id, which is
-// TASK, ARENA/TASK or an object with a task_id of this form.
+// place is the task that a row names: by verifier_metadata, whose arena may have its digest
+// after an @, or else by task_id, which is TASK, ARENA/TASK or an object with a task_id of this form.
 func (w row) place() (place, error) {
 	var p place
 	if meta, there := w["verifier_metadata"]; there {
 		if err := json.Unmarshal(meta, &p); err != nil {
 			return p, harness.Refuse(http.StatusUnprocessableEntity, "verifier_metadata is not {arena, digest, task}: %.200s", err)
 		}
+	}
+	if name, digest, both := strings.Cut(p.Arena, "@"); both && p.Digest == "" {
+		p.Arena, p.Digest = name, astra.Digest(digest)
 	}
 	if p.Task != "" {
 		return p, nil

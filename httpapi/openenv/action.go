@@ -8,10 +8,11 @@ import (
 	"github.com/astra-arenas/astra/gateway"
 )
 
-// An action is what a step does: list the tools if it names none.
+// An action is what a step does: list the tools, or call one. A model may have named it "".
 type action struct {
-	tool string
-	args json.RawMessage
+	calls bool
+	tool  string
+	args  json.RawMessage
 }
 
 const maxText = 255 // of names that clients choose, as OpenEnv has it
@@ -25,9 +26,11 @@ func readAction(raw json.RawMessage, at ...any) (action, error) {
 	switch kind {
 	case "list_tools":
 	case "call_tool", "": // the default there
-		if a.tool = f.text("tool_name", math.MaxInt); a.tool == "" && len(f.flaws) == 0 {
+		named := string(f.of["tool_name"]) == `""`
+		if a.tool = f.text("tool_name", math.MaxInt); a.tool == "" && !named && len(f.flaws) == 0 {
 			f.required("tool_name")
 		}
+		a.calls = true
 		a.args = f.dictionary("arguments")
 	default:
 		f.flaw("literal_error", "Input should be 'call_tool' or 'list_tools'", "type")

@@ -26,11 +26,7 @@ type request struct {
 
 // readRequest reads {"type", "data"}; which of them may have data is OpenEnv's choice.
 func readRequest(raw []byte) (request, error) {
-	switch {
-	case json.Valid(raw):
-	case harness.ReadByPython(raw): // the model's doing, and no broken client
-		return request{}, &frameError{validationError, "NaN and Infinity are no JSON"}
-	default:
+	if raw = harness.FromPython(raw); !json.Valid(raw) {
 		return request{}, &frameError{invalidJSON, "Invalid JSON"}
 	}
 	f := object(raw)

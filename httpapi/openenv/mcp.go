@@ -189,7 +189,7 @@ func (s *session) tool(ctx context.Context, q *rpcRequest) (any, error) {
 	if name == "" {
 		return nil, &rpcError{Code: invalidParams, Message: "Missing 'name' in params"}
 	}
-	r, err := s.step(ctx, action{name, args})
+	r, err := s.step(ctx, action{true, name, args})
 	if err != nil {
 		return nil, err
 	}

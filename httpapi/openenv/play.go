@@ -87,7 +87,7 @@ func (s *session) tools(ctx context.Context) ([]tool, error) {
 
 // step does what an action says.
 func (s *session) step(ctx context.Context, a action) (*result, error) {
-	if a.tool == "" {
+	if !a.calls {
 		list, err := s.tools(ctx)
 		return &result{Observation: listed{list}, Done: s.play != nil && s.play.scored}, err
 	}

@@ -178,7 +178,7 @@ func (s *Server) stepOnce(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return s.once(r, func(ctx context.Context, in *session) (*result, error) {
-		if a.tool != "" {
+		if a.calls {
 			if _, err := in.open(ctx, c); err != nil {
 				return nil, err
 			}

@@ -25,6 +25,7 @@ func read(r *http.Request, v any, names ...string) error {
 }
 
 func parse(body []byte, v any, names []string) error {
+	body = harness.FromPython(body)
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(body, &members); err != nil || members == nil {
 		return harness.Refuse(http.StatusUnprocessableEntity, "the body must be a JSON object")

@@ -262,6 +262,9 @@ func TestCallsThatCannotBe(t *testing.T) {
 	if r := g.call("sign", `{"hand":"left"}`); r.OK || r.Reason != "input_validation" {
 		t.Errorf("an unknown argument: %s", r.raw)
 	}
+	if res, got := g.do("POST", "/terms.1/call", `{"name":"sign","input":{"hand":NaN}}`, g.header()); res.StatusCode != 200 || !strings.Contains(got, "input_validation") {
+		t.Errorf("an argument that only Python reads: %d %s", res.StatusCode, got)
+	}
 	if r := g.call("episode_submit", `{"reply":"x"}`); r.OK || r.Reason != "input_validation" {
 		t.Errorf("an unknown argument of episode_submit: %s", r.raw)
 	}

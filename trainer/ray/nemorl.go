@@ -2,19 +2,38 @@ package ray
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
 // NeMoRL is what a NeMo RL run has beside the run itself.
 type NeMoRL struct {
-	Base  string   // NeMo RL's own configuration of the model, which ours goes on from (defaults:)
+	Root  string   // where NeMo RL lies on the cluster; default DefaultRoot
+	Base  string   // its own configuration of the model, which ours goes on from (defaults:)
 	Agent string   // the agent server of NeMo Gym that plays the rows
 	Gym   []string // NeMo Gym's configurations of that agent and of our resources server
+}
+
+// DefaultRoot is where NeMo RL lies in its containers.
+const DefaultRoot = "/opt/nemo-rl"
+
+// policyServer is NeMo Gym's configuration of the model that is trained, which agents refer to.
+const policyServer = "responses_api_models/vllm_model/configs/vllm_model_for_training.yaml"
+
+// configs are NeMo Gym's: ours replace the base's, so the policy's is among them.
+func (n *NeMoRL) configs() []string {
+	if slices.ContainsFunc(n.Gym, func(path string) bool { return strings.HasPrefix(path, "responses_api_models/") }) {
+		return n.Gym
+	}
+	return append([]string{policyServer}, n.Gym...)
 }
 
 type gymRow struct {
@@ -26,6 +45,8 @@ type gymRow struct {
 type gymCreate struct {
 	Input []Message `json:"input"`
 	Tools []gymTool `json:"tools"`
+
+	Parallel bool `json:"parallel_tool_calls"` // false: sub-tasks may depend on each other
 }
 
 // A gymTool has the flat form of the Responses API.
@@ -63,19 +84,28 @@ func WriteNeMoRL(dir string, r Run, n NeMoRL) (entrypoint string, err error) {
 		"policy":   map[string]any{"model_name": r.Model},
 		"grpo":     map[string]any{"num_prompts_per_step": r.Batch, "num_generations_per_prompt": r.Group, "max_num_steps": r.Steps},
 		"loss_fn":  map[string]any{"reference_policy_kl_penalty": 0, "token_level_loss": true},
-		"data":     map[string]any{"train_jsonl_fpath": "train.jsonl", "validation_jsonl_fpath": "eval.jsonl"},
-		"env":      map[string]any{"should_use_nemo_gym": true, "nemo_gym": map[string]any{"config_paths": n.Gym}},
+		"data": map[string]any{
+			"train_jsonl_fpath": "train.jsonl", "validation_jsonl_fpath": "eval.jsonl", // older versions read these,
+			"train": map[string]any{"data_path": "train.jsonl"}, "validation": map[string]any{"data_path": "eval.jsonl"}, // newer ones those
+		},
+		"env": map[string]any{"should_use_nemo_gym": true, "nemo_gym": map[string]any{"config_paths": n.configs()}},
 	})
-	return "python3 examples/nemo_gym/run_grpo_nemo_gym.py --config grpo.yaml", err
+	return "python3 " + Quote(path.Join(cmp.Or(n.Root, DefaultRoot), "examples/nemo_gym/run_grpo_nemo_gym.py")) + " --config grpo.yaml", err
 }
 
-func writeGymRows(path string, rows []Row, agent string) error {
+// place names the task as NeMo Gym's face reads it. That opens it with the task's own seed.
+func (r *Row) place() map[string]any {
+	name, digest, _ := strings.Cut(r.Arena, "@")
+	return map[string]any{"arena": name, "digest": digest, "task": r.Task}
+}
+
+func writeGymRows(file string, rows []Row, agent string) error {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
 	for i, r := range rows {
 		g := gymRow{Create: gymCreate{Input: r.Prompt, Tools: []gymTool{}},
-			Metadata: map[string]any{"arena": r.Arena, "task": r.Task, "seed": r.Seed},
+			Metadata: r.place(),
 			Agent:    map[string]string{"type": "responses_api_agents", "name": agent}}
 		for _, t := range r.Tools {
 			g.Create.Tools = append(g.Create.Tools, gymTool{Type: "function", Name: t.Name, Description: t.Description, Parameters: t.Parameters})
@@ -84,8 +114,15 @@ func writeGymRows(path string, rows []Row, agent string) error {
 			return fmt.Errorf("row %d: %w", i, err)
 		}
 	}
-	return os.WriteFile(path, out.Bytes(), 0o644)
+	return os.WriteFile(file, out.Bytes(), 0o644)
 }
 
-// quote makes one word of a text for a shell.
-func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
+// Quote makes one word of a text for a shell.
+func Quote(s string) string {
+	if plainWord.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

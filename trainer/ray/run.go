@@ -17,7 +17,7 @@ import (
 type Row struct {
 	Arena  string // name@digest
 	Task   string
-	Seed   int64
+	Seed   int64     // of the world; NeMo Gym's face takes the task's own
 	Prompt []Message // what the policy sees before it acts
 	Tools  []Tool    // in view at first
 }

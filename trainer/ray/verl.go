@@ -85,7 +85,7 @@ func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
 		" actor_rollout_ref.model.path=%s actor_rollout_ref.actor.optim.lr=%g actor_rollout_ref.rollout.n=%d"+
 		" actor_rollout_ref.rollout.multi_turn.enable=True actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"+
 		" actor_rollout_ref.rollout.agent.agent_loop_config_path=agent.yaml trainer.total_training_steps=%d",
-		r.Batch, quote(r.Model), r.Rate, r.Group, r.Steps), nil
+		r.Batch, Quote(r.Model), r.Rate, r.Group, r.Steps), nil
 }
 
 type verlTool struct {

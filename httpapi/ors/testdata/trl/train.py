@@ -5,8 +5,8 @@
 What is real: the trainer with its loop of tools, the spec, the client, the loss and the update.
 The model is small and random, and would never call a tool: what it is taken to have sampled
 is written in PLAYS, a JSON object from a task's first message to the [tool, arguments] of a
-solution. Every other rollout of a group ends at once, so that rewards differ and there is
-something to learn. Prints the rewards of each step, and then whether weights have changed.
+solution. Every other rollout of a group ends at once, without a call, so that rewards differ and
+there is something to learn. Prints the rewards of each step, and then whether weights have changed.
 """
 
 import json
@@ -48,8 +48,8 @@ class Scripted(Qwen3ForCausalLM):
     def next(self, row, text):
         calls = next(calls for prompt, calls in plays.items() if prompt in text)
         done = text.count("<tool_response>")
-        if done == 0 and row % 2 == 1:
-            calls = [["episode_submit", {}]]
+        if row % 2 == 1:
+            calls = []
         elif done > 0 and '"name": "episode_submit"' in text.split("<|im_start|>assistant", 1)[1]:
             calls = []
         if done >= len(calls):
@@ -62,7 +62,10 @@ spec = OpenRewardSpec(base, env_name=env)
 
 
 def rewards(environments, **rows):
-    got = spec.reward_funcs(environments=environments, **rows)
+    for e in environments:
+        if not e.finished:
+            e.episode_submit()
+    got = [e.reward for e in environments]
     print(json.dumps({"tasks": rows["task"], "rewards": got, "finished": [e.finished for e in environments]}), flush=True)
     return got
 
