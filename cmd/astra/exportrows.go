@@ -68,7 +68,7 @@ that of astra serve --faces, the agent, and the rows as its data set.`,
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.opts.Agent, "agent", rows.DefaultGymAgent, "`NAME` of the agent's server, for agent_ref")
 	cmd.Flags().BoolVar(&f.opts.Gymnasium, "gymnasium", false, "write rows for NeMo Gym's gymnasium_agent")
-	cmd.Flags().StringVar(&f.opts.Invalid, "invalid", rows.MaskInvalid, "how verify `TELLS` of rollouts that cannot be judged: mask (mask_sample beside a 0) or error, for trainers that read no mask")
+	cmd.Flags().StringVar(&f.opts.Invalid, "invalid", rows.MaskInvalid, "the `WAY` in which verify tells of rollouts that cannot be judged: mask (mask_sample beside a 0), or error for trainers that read no mask")
 	to.register(cmd)
 	cmd.RunE = func(_ *cobra.Command, refs []string) error {
 		if err := errors.Join(oneOf("invalid", f.opts.Invalid, rows.MaskInvalid, rows.FailInvalid), to.check(&f)); err != nil {

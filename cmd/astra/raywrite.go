@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/astra-arenas/astra"
+	"github.com/astra-arenas/astra/synth/rows"
 	"github.com/astra-arenas/astra/trainer/ray"
 )
 
@@ -17,6 +19,7 @@ type rayWriteFlags struct {
 	nemo      ray.NeMoRL
 	framework string
 	out       string
+	invalid   string
 }
 
 func (a *app) rayWriteCommand() *cobra.Command {
@@ -29,7 +32,7 @@ tools, and how its episode is opened; never a solution.
 verl wants two classes of yours, an agent loop that opens the episode and a tool that calls it;
 NeMo RL wants its own configuration of the model, and NeMo Gym's of agent and resources server,
 which astra export nemo-gym --config writes, each named as the job finds it: files of yours go
-into the run directory. NeMo Gym's server of the policy is added if none is named. Tasks with
+into the run directory. NeMo Gym's server of the policy is added unless a file of responses_api_models is named. Tasks with
 several messages are left out and told.`,
 		Example: "  astra ray write inventory --framework verl --model qwen3 --agent-loop my.Loop --tool my.Tool --out runs/verl\n" +
 			"  astra ray write inventory --framework nemo-rl --model qwen3 --base base.yaml --gym-agent astra_simple_agent --gym nemo-gym.yaml --out runs/nemo"}
@@ -46,14 +49,18 @@ several messages are left out and told.`,
 	flags.StringVar(&f.nemo.Root, "nemo-rl", ray.DefaultRoot, "nemo-rl: `DIR` where NeMo RL lies on the cluster")
 	flags.StringVar(&f.nemo.Base, "base", "", "nemo-rl: its own configuration `FILE` of the model")
 	flags.StringVar(&f.nemo.Agent, "gym-agent", "", "nemo-rl: `NAME` of the agent server of NeMo Gym")
+	flags.StringVar(&f.invalid, "invalid", rows.MaskInvalid, "nemo-rl: the `WAY` in which verify tells of rollouts that cannot be judged, mask or error, as in astra export nemo-gym")
 	flags.StringSliceVar(&f.nemo.Gym, "gym", nil, "nemo-rl: configuration `FILES` of NeMo Gym")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.writeRay(args, &f) }
 	return a.wantsJSON(cmd)
 }
 
 func (a *app) writeRay(refs []string, f *rayWriteFlags) error {
-	if err := oneOf("framework", f.framework, "verl", "nemo-rl"); err != nil {
+	if err := errors.Join(oneOf("framework", f.framework, "verl", "nemo-rl"), oneOf("invalid", f.invalid, rows.MaskInvalid, rows.FailInvalid)); err != nil {
 		return err
+	}
+	if f.invalid == rows.FailInvalid {
+		f.nemo.Invalid = f.invalid
 	}
 	if f.out == "" {
 		return &problem{err: fmt.Errorf("name a directory with --out"), code: 2}

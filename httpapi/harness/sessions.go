@@ -47,8 +47,8 @@ func (h *House) Sessions(face string, idle time.Duration) *Sessions {
 	return s
 }
 
-// WhenOver has a face told of each session that is over, one that was idle for too long too. It
-// is called before the first session.
+// WhenOver has a face told of each session that is over, one that was idle for too long too where
+// sessions have such a limit. It is called before the first session.
 func (s *Sessions) WhenOver(tell func(id string)) { s.over = tell }
 
 // MaxID bounds an id that a harness chooses, in bytes.

@@ -17,7 +17,9 @@ func Clip(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-var stringOrNoNumber = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|-?Infinity|NaN`)
+// A string that does not end goes to the end: looking for its end once more at each of its
+// quotes takes the square of its length.
+var stringOrNoNumber = regexp.MustCompile(`(?s)"(?:[^"\\]|\\.)*"?|-?Infinity|NaN`)
 
 // FromPython is a text as JSON where only Python's json module reads it: that takes NaN and
 // Infinity for numbers, so that clients in Python pass on what a model wrote so. Here they

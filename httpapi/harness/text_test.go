@@ -28,7 +28,7 @@ func TestFromPython(t *testing.T) {
 		}
 	}
 	for _, same := range []string{`{"n":1}`, `{"n":"NaN"}`, `{"n":-NaN}`, `{"n":1NaN}`, `{NaN:1}`, `{"n":NaN`, `{"n":"NaN}`, `{"n":nan}`, "",
-		strings.Repeat("[", 1<<20), strings.Repeat(`"\`, 1<<16), strings.Repeat("NaN", 100_000)} {
+		strings.Repeat("[", 1<<20), strings.Repeat(`"\`, 1<<16), strings.Repeat("NaN", 100_000), `"` + strings.Repeat(`NaN\"`, 200_000)} {
 		if got := string(harness.FromPython([]byte(same))); got != same {
 			t.Errorf("%.40s became %.40s", same, got)
 		}

@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"github.com/astra-arenas/astra"
-	"github.com/astra-arenas/astra/httpapi/harness"
 )
 
 // seeded is a client with an open session.
@@ -29,7 +28,7 @@ func (h *house) steps(c *client) int {
 	return h.stepsOf(h.face.sessions, c)
 }
 
-func (h *house) stepsOf(of *harness.Sessions, c *client) int {
+func (h *house) stepsOf(of sessions, c *client) int {
 	h.t.Helper()
 	ep, err := of.Find(h.t.Context(), sessionIn(c))
 	must(h.t, err)
@@ -177,13 +176,14 @@ func TestAnswersOwedToNobody(t *testing.T) {
 	h := newHouse(t, "", nil)
 	c := h.seeded("hinge-price")
 	h.unheard(c, "find_items", hinge)
-	v := h.face.visits.of(sessionIn(c))
+	v := h.face.sessions.visits.of(sessionIn(c))
 	if len(v.owed) != 1 {
 		t.Fatalf("%d answers are owed, want 1", len(v.owed))
 	}
+	late, first := v.enter(t.Context(), "find_items", bolt)
 	var got judged
 	c.expect("/verify", with(h.row("hinge-price"), responded(nil)), &got)
-	if len(v.owed) != 0 {
+	if v.leave(late, false); !first || len(v.owed) != 0 {
 		t.Errorf("%d answers are kept after the end", len(v.owed))
 	}
 }

@@ -76,8 +76,13 @@ func TestMasked(t *testing.T) {
 	for was, want := range map[string]string{
 		``: `{"mask_sample":true}`, `null`: `{"mask_sample":true}`, `"x"`: `{"mask_sample":true}`, `{"a":1,"mask_sample":false}`: `{"a":1,"mask_sample":true}`,
 	} {
-		if got := mustJSON(t, masked(json.RawMessage(was))); got != want {
+		if got := mustJSON(t, masked(json.RawMessage(was), true)); got != want {
 			t.Errorf("%s: %s, want %s", was, got, want)
+		}
+	}
+	for was, want := range map[string]string{``: `{}`, `{"a":1}`: `{"a":1}`, `{"mask_sample":true}`: `{"mask_sample":false}`} {
+		if got := mustJSON(t, masked(json.RawMessage(was), false)); got != want {
+			t.Errorf("judged, %s: %s, want %s", was, got, want)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (s *Server) step(w http.ResponseWriter, r *http.Request) (reply, error) {
 		return nil, harness.Refuse(http.StatusUnprocessableEntity, "a _ng_step_request_id has 1 to %d bytes", maxRequest)
 	}
 	id := sessionOf(r)
-	ep, done, err := use(r.Context(), s.games, id)
+	ep, done, err := s.games.use(r.Context(), id)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (s *Server) step(w http.ResponseWriter, r *http.Request) (reply, error) {
 }
 
 func (s *Server) stepOnce(ctx context.Context, id string, ep astra.EpisodeID, request *string, said *response) (reply, error) {
-	v := s.visits.of(id)
+	v := s.games.visits.of(id)
 	v.stepping.Lock()
 	defer v.stepping.Unlock()
 	if request != nil && v.last != nil && v.request == *request {
@@ -240,7 +240,7 @@ func (s *Server) closeGame(_ http.ResponseWriter, r *http.Request) (reply, error
 	if id == "" {
 		return nil, harness.Refuse(http.StatusUnprocessableEntity, "the request has no session's cookie")
 	}
-	if err := s.end(detached(r), s.games, id); err != nil {
+	if err := s.games.end(detached(r), id); err != nil {
 		return nil, err
 	}
 	return map[string]bool{"closed": true}, nil

@@ -85,7 +85,7 @@ func identify(body row) (id string, chosen bool, data row, err error) {
 }
 
 // open opens a session at a place, if the task is one that the endpoint can serve.
-func (s *Server) open(w http.ResponseWriter, r *http.Request, of *harness.Sessions, id string, p place, fits func(gateway.Entry) error) (*gateway.Opening, error) {
+func (s *Server) open(w http.ResponseWriter, r *http.Request, of sessions, id string, p place, fits func(gateway.Entry) error) (*gateway.Opening, error) {
 	p, err := p.at(r.PathValue("arena"))
 	if err != nil {
 		return nil, err
@@ -97,7 +97,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, of *harness.Sessio
 	if err := fits(entry); err != nil {
 		return nil, err
 	}
-	v := s.visits.of(id)
+	v := of.visits.of(id)
 	if v.closed() {
 		return nil, errClosed
 	}
@@ -109,7 +109,7 @@ func (s *Server) open(w http.ResponseWriter, r *http.Request, of *harness.Sessio
 		return nil, err
 	}
 	if v.closed() { // meanwhile: who closed it may have found nothing to end
-		return nil, errors.Join(errClosed, s.end(detached(r), of, id))
+		return nil, errors.Join(errClosed, of.end(detached(r), id))
 	}
 	v.begin()
 	setSession(w, id)
@@ -164,7 +164,7 @@ func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, er
 	if !chosen {
 		return nil, harness.Refuse(http.StatusUnprocessableEntity, "the body names no session: it needs the resources_session_id that it was seeded under")
 	}
-	if err := s.end(detached(r), s.sessions, id); err != nil {
+	if err := s.sessions.end(detached(r), id); err != nil {
 		return nil, err
 	}
 	return map[string]string{"resources_session_id": id}, nil
@@ -172,7 +172,7 @@ func (s *Server) closeSession(w http.ResponseWriter, r *http.Request) (reply, er
 
 // end aborts what was not verified. A session is known as closed before that: whoever is
 // opening it looks again when it is open.
-func (s *Server) end(ctx context.Context, of *harness.Sessions, id string) error {
+func (s sessions) end(ctx context.Context, id string) error {
 	s.visits.of(id).close()
-	return of.Abort(ctx, id, "the harness closed the session")
+	return s.Abort(ctx, id, "the harness closed the session")
 }

@@ -21,9 +21,20 @@ type Options struct {
 // A Server is the endpoints. It is safe for concurrent use.
 type Server struct {
 	house    *harness.House
-	sessions *harness.Sessions // of seed_session
-	games    *harness.Sessions // of reset, which verify, tools and close_session do not know
-	visits   *visits
+	sessions sessions // of seed_session
+	games    sessions // of reset, which verify, tools and close_session do not know
+}
+
+// sessions are those of one kind, and what this process knows of them.
+type sessions struct {
+	*harness.Sessions
+	visits *visits
+}
+
+func newSessions(house *harness.House, face string, idle time.Duration) sessions {
+	s := sessions{house.Sessions(face, idle), newVisits()}
+	s.WhenOver(s.visits.over)
+	return s
 }
 
 // New returns a server over the episodes of a house.
@@ -32,10 +43,7 @@ func New(house *harness.House, opts *Options) *Server {
 	if opts != nil && opts.Idle > 0 {
 		idle = opts.Idle
 	}
-	s := &Server{house: house, sessions: house.Sessions("nemo-gym", idle), games: house.Sessions("nemo-gym gymnasium", idle), visits: newVisits()}
-	s.sessions.WhenOver(s.visits.over)
-	s.games.WhenOver(s.visits.over)
-	return s
+	return &Server{house: house, sessions: newSessions(house, "nemo-gym", idle), games: newSessions(house, "nemo-gym gymnasium", idle)}
 }
 
 // A reply is what an endpoint answers with if all is well; it becomes JSON.

@@ -19,7 +19,7 @@ const maxArguments = 1 << 20
 // tool makes a call. What goes wrong is told in the body, which the model reads.
 func (s *Server) tool(w http.ResponseWriter, r *http.Request) error {
 	id := sessionOf(r)
-	ep, done, err := use(r.Context(), s.sessions, id)
+	ep, done, err := s.sessions.use(r.Context(), id)
 	if err != nil {
 		return err
 	}
@@ -28,7 +28,7 @@ func (s *Server) tool(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := s.visits.of(id)
+	v := s.sessions.visits.of(id)
 	if err := s.recall(r.Context(), v, ep); err != nil {
 		return err
 	}
@@ -52,8 +52,8 @@ func (s *Server) tool(w http.ResponseWriter, r *http.Request) error {
 }
 
 // use finds the episode of a session, for as long as a request takes.
-func use(ctx context.Context, of *harness.Sessions, id string) (astra.EpisodeID, func(), error) {
-	ep, done, err := of.Use(ctx, id)
+func (s sessions) use(ctx context.Context, id string) (astra.EpisodeID, func(), error) {
+	ep, done, err := s.Use(ctx, id)
 	if errors.Is(err, astra.ErrNotFound) {
 		return "", nil, errLost
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/astra-arenas/astra"
@@ -39,7 +40,7 @@ func (s *Server) verify(w http.ResponseWriter, r *http.Request) (reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.lost != nil && !(knowsMask(r) && data.takesMask()) {
+	if v.lost != nil && !(knowsMask(r) && body.takesMask() && data.takesMask()) {
 		return nil, v.lost
 	}
 	return v.echo(body, data), nil
@@ -67,7 +68,7 @@ func (s *Server) judge(r *http.Request, data row, played *response) (verdict, er
 	if id == "" {
 		return s.reverify(detached(r), r.PathValue("arena"), data, played)
 	}
-	ep, done, err := use(r.Context(), s.sessions, id)
+	ep, done, err := s.sessions.use(r.Context(), id)
 	if lost, ok := errors.AsType[*loss](err); ok {
 		return verdict{lost: lost}, nil
 	}
@@ -151,19 +152,22 @@ func (v verdict) echo(body, data row) map[string]any {
 		}
 	}
 	maps.Copy(out, v.members())
-	if v.lost != nil {
-		out["instance_config"] = masked(body["instance_config"])
+	if config := masked(body["instance_config"], v.lost != nil); len(config) > 0 {
+		out["instance_config"] = config
 	}
 	return out
 }
 
-// masked has the mask where NeMo RL looks for it, beside what was there.
-func masked(raw json.RawMessage) row {
+// masked has the mask where NeMo RL looks for it, beside what was there: one of before does not
+// stay, as a rollout that was lost may be judged again.
+func masked(raw json.RawMessage, lost bool) row {
 	var config row
 	if json.Unmarshal(raw, &config) != nil || config == nil {
 		config = row{}
 	}
-	config["mask_sample"] = json.RawMessage("true")
+	if _, said := config["mask_sample"]; said || lost {
+		config["mask_sample"] = json.RawMessage(strconv.FormatBool(lost))
+	}
 	return config
 }
 

@@ -54,11 +54,12 @@ type visit struct {
 	id string
 	mu sync.Mutex
 	// began says that the session was seeded in this process, or that its log was looked at.
-	began  bool
-	over   bool    // closed
-	flying []*call // being made, or being answered
-	owed   []*call // made, and nobody took the answer
-	round          // of the Gymnasium flavour
+	began   bool
+	over    bool    // closed
+	settled bool    // its episode is over
+	flying  []*call // being made, or being answered
+	owed    []*call // made, and nobody took the answer
+	round           // of the Gymnasium flavour
 }
 
 // A call is a tool call on its way.
@@ -93,7 +94,7 @@ func (v *visit) close() {
 func (v *visit) settle() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.owed = nil
+	v.settled, v.owed = true, nil
 }
 
 func (v *visit) closed() bool {
@@ -158,7 +159,7 @@ func (v *visit) leave(c *call, taken bool) {
 		return
 	}
 	v.flying = slices.DeleteFunc(v.flying, func(o *call) bool { return o == c })
-	if !c.taken && !v.over && len(v.owed) < maxOwed {
+	if !c.taken && !v.over && !v.settled && len(v.owed) < maxOwed {
 		v.owed = append(v.owed, c)
 	}
 }

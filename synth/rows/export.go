@@ -33,6 +33,13 @@ const (
 
 func (o *ExportOptions) gymnasium() bool { return o != nil && o.Gymnasium }
 
+func (o *ExportOptions) invalid() string {
+	if o == nil {
+		return ""
+	}
+	return o.Invalid
+}
+
 func (o *ExportOptions) arena(name string) *astra.Arena {
 	if o == nil || o.Arena == nil {
 		return nil

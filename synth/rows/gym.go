@@ -111,8 +111,12 @@ func gymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) 
 	if opts != nil && opts.Agent != "" {
 		r.AgentRef.Name = opts.Agent
 	}
-	if opts != nil && opts.Invalid == FailInvalid {
-		r.Metadata.Invalid = opts.Invalid
+	switch opts.invalid() {
+	case FailInvalid:
+		r.Metadata.Invalid = FailInvalid
+	case "", MaskInvalid:
+	default:
+		return nil, fmt.Errorf("there is no way %q to tell what cannot be judged", opts.Invalid)
 	}
 	r.ResponsesCreateParams.Input = []GymMessage{}
 	for _, name := range a.InitialTools(t) {

@@ -20,6 +20,8 @@ type NeMoRL struct {
 	Base  string   // its own configuration of the model, which ours goes on from (defaults:)
 	Agent string   // the agent server of NeMo Gym that plays the rows
 	Gym   []string // NeMo Gym's configurations of that agent and of our resources server
+
+	Invalid string // how verify tells what cannot be judged: "error"; default by a mask
 }
 
 // DefaultRoot is where NeMo RL lies in its containers.
@@ -30,7 +32,7 @@ const policyServer = "responses_api_models/vllm_model/configs/vllm_model_for_tra
 
 // configs are NeMo Gym's: ours replace the base's, so the policy's is among them.
 func (n *NeMoRL) configs() []string {
-	if slices.ContainsFunc(n.Gym, func(path string) bool { return strings.HasPrefix(path, "responses_api_models/") }) {
+	if slices.ContainsFunc(n.Gym, func(path string) bool { return strings.Contains(path, "responses_api_models/") }) {
 		return n.Gym
 	}
 	return append([]string{policyServer}, n.Gym...)
@@ -38,8 +40,15 @@ func (n *NeMoRL) configs() []string {
 
 type gymRow struct {
 	Create   gymCreate         `json:"responses_create_params"`
-	Metadata map[string]any    `json:"verifier_metadata"`
+	Metadata gymTask           `json:"verifier_metadata"`
 	Agent    map[string]string `json:"agent_ref"`
+}
+
+type gymTask struct {
+	Arena   string `json:"arena"`
+	Digest  string `json:"digest"`
+	Task    string `json:"task"`
+	Invalid string `json:"invalid,omitempty"`
 }
 
 type gymCreate struct {
@@ -73,10 +82,10 @@ func WriteNeMoRL(dir string, r Run, n NeMoRL) (entrypoint string, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	if err := writeGymRows(filepath.Join(dir, "train.jsonl"), r.Train, n.Agent); err != nil {
+	if err := writeGymRows(filepath.Join(dir, "train.jsonl"), r.Train, n); err != nil {
 		return "", err
 	}
-	if err := writeGymRows(filepath.Join(dir, "eval.jsonl"), r.Eval, n.Agent); err != nil {
+	if err := writeGymRows(filepath.Join(dir, "eval.jsonl"), r.Eval, n); err != nil {
 		return "", err
 	}
 	err = writeYAML(dir, "grpo.yaml", map[string]any{
@@ -94,19 +103,19 @@ func WriteNeMoRL(dir string, r Run, n NeMoRL) (entrypoint string, err error) {
 }
 
 // place names the task as NeMo Gym's face reads it. That opens it with the task's own seed.
-func (r *Row) place() map[string]any {
+func (r *Row) place(invalid string) gymTask {
 	name, digest, _ := strings.Cut(r.Arena, "@")
-	return map[string]any{"arena": name, "digest": digest, "task": r.Task}
+	return gymTask{name, digest, r.Task, invalid}
 }
 
-func writeGymRows(file string, rows []Row, agent string) error {
+func writeGymRows(file string, rows []Row, n NeMoRL) error {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)
 	e.SetEscapeHTML(false)
 	for i, r := range rows {
 		g := gymRow{Create: gymCreate{Input: r.Prompt, Tools: []gymTool{}},
-			Metadata: r.place(),
-			Agent:    map[string]string{"type": "responses_api_agents", "name": agent}}
+			Metadata: r.place(n.Invalid),
+			Agent:    map[string]string{"type": "responses_api_agents", "name": n.Agent}}
 		for _, t := range r.Tools {
 			g.Create.Tools = append(g.Create.Tools, gymTool{Type: "function", Name: t.Name, Description: t.Description, Parameters: t.Parameters})
 		}

@@ -64,14 +64,14 @@ print(json.dumps([row["prompt"], row["agent_name"], row["reward_model"]["style"]
 
 func TestWriteNeMoRL(t *testing.T) {
 	dir := t.TempDir()
-	cmd, err := WriteNeMoRL(dir, run(), NeMoRL{Root: "/opt/their's", Base: "base.yaml", Agent: "astra", Gym: []string{"gym.yaml"}})
+	cmd, err := WriteNeMoRL(dir, run(), NeMoRL{Invalid: "error", Root: "/opt/their's", Base: "base.yaml", Agent: "astra", Gym: []string{"gym.yaml"}})
 	must(t, err)
 	if want := `python3 '/opt/their'\''s/examples/nemo_gym/run_grpo_nemo_gym.py' --config grpo.yaml`; cmd != want {
 		t.Errorf("run by %s, want %s", cmd, want)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "train.jsonl"))
 	must(t, err)
-	want := `{"responses_create_params":{"input":[{"role":"user","content":"Wo ist «t1»?"}],"tools":[{"type":"function","name":"look","description":"Looks.","parameters":{"type":"object","properties":{"id":{"type":"string"}}},"strict":false}],"parallel_tool_calls":false},"verifier_metadata":{"arena":"shop","digest":"sha256:1","task":"t1"},"agent_ref":{"name":"astra","type":"responses_api_agents"}}`
+	want := `{"responses_create_params":{"input":[{"role":"user","content":"Wo ist «t1»?"}],"tools":[{"type":"function","name":"look","description":"Looks.","parameters":{"type":"object","properties":{"id":{"type":"string"}}},"strict":false}],"parallel_tool_calls":false},"verifier_metadata":{"arena":"shop","digest":"sha256:1","task":"t1","invalid":"error"},"agent_ref":{"name":"astra","type":"responses_api_agents"}}`
 	if first, _, _ := strings.Cut(string(b), "\n"); first != want {
 		t.Errorf("row\n%s, want\n%s", first, want)
 	}
