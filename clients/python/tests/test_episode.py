@@ -175,6 +175,30 @@ def relay(control: Control) -> Iterator[Relay]:
     relay.close()
 
 
+TOO_LONG = {"ascii": "x" * (65 << 10), "euro": "x" + "\u20ac" * (22 << 10), "half pairs": "\ud83d" * (22 << 10)}
+
+
+@pytest.mark.parametrize("said", TOO_LONG.values(), ids=TOO_LONG)
+def test_who_says_too_much_is_scored(relay: Relay, inventory: Arena, said: str) -> None:
+    with Arena("inventory", relay.control).open("hinge-price") as episode:
+        episode.call("find_items", {"query": "brass hinge"})
+        relay.lose["turns"] = 1
+        assert episode.turn(said).done  # and is known again, though it was cut
+        assert 0 < episode.submit(said).reward < 1
+        assert episode.submit(said) == episode.score()
+        cut = episode.record()["turns"][0]["reply"]
+        assert (64 << 10) - 3 < len(cut.encode()) <= 64 << 10
+        assert said.replace("\ud83d", "\ufffd").startswith(cut)
+        assert episode.record()["submission"]["answer"] == cut
+
+
+def test_long_answers_that_are_no_texts_are_refused(inventory: Arena) -> None:
+    with inventory.open("hinge-price") as episode:
+        with pytest.raises(astra_.Refused, match="at most 65536 bytes"):
+            episode.submit(["x" * (64 << 10)])
+        assert episode.submit(["x"]).reward < 1
+
+
 def test_lost_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
     arena = Arena("bank", relay.control)
     relay.lose["episodes"] = 1

@@ -96,6 +96,12 @@ def test_calls_as_models_write_them(inventory: Arena) -> None:
     env.close()
 
 
+def test_who_says_too_much_is_scored(inventory: Arena) -> None:
+    env = ArenaEnv(inventory, tasks=["hinge-price"])
+    env.reset(seed=1)
+    assert env.step("x" * (65 << 10))[2]
+
+
 def test_invalid_is_no_reward(bank: Arena) -> None:
     env = ArenaEnv(bank, tasks=["broken"])
     env.reset(seed=1)

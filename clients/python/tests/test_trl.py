@@ -83,6 +83,16 @@ def test_no_answer_is_scored_all_the_same(inventory: Arena) -> None:
     assert instance.get_reward() == pytest.approx(0.8)
 
 
+def test_who_says_too_much_is_scored(inventory: Arena) -> None:
+    made = Environments([inventory])
+    row = next(r for r in made.rows if r["task"] == "hinge-price")
+    instance = made.factories[row["environment"]]()
+    instance.reset(**row)
+    tools_of(instance)["find_items"](query="brass hinge")
+    assert tools_of(instance)["episode_submit"](answer="x" * (65 << 10)) == "the episode is over"
+    assert instance.get_reward() == pytest.approx(0.8)
+
+
 def test_invalid_is_no_reward(bank: Arena) -> None:
     made = Environments([bank])
     row = next(r for r in made.rows if r["task"] == "broken")

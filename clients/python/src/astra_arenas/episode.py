@@ -13,6 +13,7 @@ from urllib.parse import quote
 from .control import Control
 from .errors import AstraError, BudgetSpent, Conflict, Ended, Invalid, NoServer, Refused, Unreachable, Unscored
 from .records import NextTurn, Number, Score, Step, Tool, Trajectory
+from .texts import fitting
 
 __all__ = ["Episode"]
 
@@ -127,7 +128,7 @@ class Episode:
         """Close the turn with the agent's reply, and get the user's next message.
 
         Args:
-            reply: of the agent.
+            reply: of the agent. Of one that is too long the first 64 KiB of UTF-8 are said.
             message: what a simulated user says next, where the task has one and no message of its own is left.
 
         Raises:
@@ -135,6 +136,7 @@ class Episode:
         """
         if not isinstance(reply, str):
             raise Refused(f"reply={reply!r}: a reply is a text")
+        reply = fitting(reply)
         body = {"reply": reply} if message is None else {"reply": reply, "message": message}
         try:
             told = NextTurn.read(self._control.post(self._path("/turns"), body, repeat=False))
@@ -160,15 +162,16 @@ class Episode:
         """End the agent's part, and have it scored. A repeat with the same answer tells the same score.
 
         Args:
-            answer: text, or any JSON; None is no answer.
+            answer: text, of which the first 64 KiB of UTF-8 are handed in; or any JSON; None is no answer.
             messages: the conversation in OpenAI's form, if it is to be kept; it must agree with the log.
 
         Raises:
             Invalid: the episode cannot be judged. It has no reward, which is not 0.
             Unscored: free play has no score.
             Disagrees: messages tell of other calls than the log.
+            Refused: the answer is no text, and has more than 64 KiB as JSON.
         """
-        body: dict[str, Any] = {"answer": answer}
+        body: dict[str, Any] = {"answer": fitting(answer) if isinstance(answer, str) else answer}
         if messages is not None:
             body["messages"] = messages
         try:
