@@ -220,6 +220,30 @@ def test_lost_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
     assert episode.submit().reward == episode.score().reward
 
 
+def test_half_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
+    arena = Arena("bank", relay.control)
+    relay.cut["episodes"] = 1
+    episode = arena.open("pay", group="half-answers")
+    assert len(bank.control.get("/v1/episodes", group="half-answers")["episodes"]) == 1
+    relay.cut["calls"] = 1
+    assert episode.call("deposit", {"account": "ada", "amount": 5}).index == 1
+    assert len(episode.record()["steps"]) == 1
+    relay.cut["turns"] = 1
+    assert episode.turn("255.").message == "Pay all of it to Bob."
+    assert relay.seen["turns"] == 1
+    relay.cut["submit"] = 1
+    assert episode.submit().reward == episode.score().reward
+
+
+def test_half_a_problem_is_none(relay: Relay, inventory: Arena) -> None:
+    episode = Arena("inventory", relay.control).open("hinge-price")
+    episode.abort()
+    relay.cut["calls"] = 1
+    with pytest.raises(astra_.Ended):
+        episode.call("list_warehouses")
+    assert relay.seen["calls"] == 2
+
+
 def test_lost_forks_are_found_again(relay: Relay, bank: Arena) -> None:
     episode = Arena("bank", relay.control).open("read")
     relay.lose["fork"] = 1
