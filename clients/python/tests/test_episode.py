@@ -257,6 +257,38 @@ def test_lost_forks_are_found_again(relay: Relay, bank: Arena) -> None:
     episode.abort()
 
 
+def open_in(group: str, arena: Arena) -> int:
+    return len(arena.control.get("/v1/episodes", group=group, status="open")["episodes"])
+
+
+def test_forks_that_have_no_room_for_all_leave_none(serve: Serve) -> None:
+    arena = Arena("bank", serve("--max-open", "3").control(patience=0))
+    with arena.open("read") as episode:
+        with pytest.raises(astra_.Full) as caught:
+            episode.fork(4, group="no-room")
+        assert not hasattr(caught.value, "__notes__")
+        made = arena.control.get("/v1/episodes", group="no-room")["episodes"]
+        assert [e["status"] for e in made] == ["aborted"] * 2
+        assert len(episode.fork(2)) == 2
+
+
+def test_forks_that_nobody_heard_of_are_aborted(relay: Relay, bank: Arena) -> None:
+    relay.control.patience = 0
+    episode = Arena("bank", relay.control).open("read")
+    relay.lose["fork"] = 1
+    with pytest.raises(astra_.Unreachable):
+        episode.fork(2, group="unheard")
+    assert relay.seen["abort"] == 2
+    assert open_in("unheard", bank) == 0
+    relay.lose["fork"] = relay.lose["resolve"] = 1
+    with pytest.raises(astra_.Unreachable, match="fork") as caught:
+        episode.fork(2, group="unheard")
+    assert "could not be aborted, and end by themselves" in caught.value.__notes__[0]
+    assert relay.seen["resolve"] == 3  # it does not go on where nobody answers
+    assert open_in("unheard", bank) == 2
+    episode.abort()
+
+
 def test_episodes_outlive_their_server(serve: Serve) -> None:
     server = serve()
     episode = Arena("inventory", server.control()).open("hinge-price")

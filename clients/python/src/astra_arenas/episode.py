@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote
 
 from .control import Control
-from .errors import AstraError, BudgetSpent, Conflict, Ended, Invalid, NoServer, Refused, Unreachable, Unscored
+from .errors import (
+    AstraError,
+    BudgetSpent,
+    Conflict,
+    Ended,
+    Invalid,
+    NoServer,
+    NotFound,
+    Refused,
+    Unreachable,
+    Unscored,
+)
 from .records import NextTurn, Number, Score, Step, Tool, Trajectory
 from .texts import fitting
 
@@ -86,7 +98,7 @@ class Episode:
         return f"{agents}/episodes/{self.key}"
 
     def _path(self, rest: str = "") -> str:
-        return f"/v1/episodes/{quote(self.id, safe='')}{rest}"
+        return _path(self.id, rest)
 
     def tools(self) -> list[Tool]:
         """List the tools in view, distractors too. A turn may add some."""
@@ -201,6 +213,8 @@ class Episode:
     def fork(self, n: int = 1, *, at: int | None = None, group: str = "", ttl: int = 0) -> list[Episode]:
         """Make episodes that share the history up to a step and go their own ways from there.
 
+        There are all of them or none: when one cannot be made, those that were are aborted.
+
         Args:
             n: how many, from 1 to 64.
             at: the step, 0 being before the first; default is as the episode is now.
@@ -208,15 +222,33 @@ class Episode:
             ttl: seconds until they end by themselves.
 
         Raises:
+            Full: there is no room for all of them, for longer than the control's patience.
             Refused: there cannot be so many, or there is no such step.
         """
         if n < 1:  # 0 is 1 to the server, as for who does not say
             raise Refused(f"{n} forks: 1 to 64 can be made at once")
-        body: dict[str, Any] = {"keys": [secrets.token_hex(16) for _ in range(n)], "group": group, "ttl": ttl}
+        keys = [secrets.token_hex(16) for _ in range(n)]
+        body: dict[str, Any] = {"keys": keys, "group": group, "ttl": ttl}
         if at is not None:
             body["at"] = at
-        raw = self._control.post(self._path("/fork"), body)
+        try:
+            raw = self._control.post(self._path("/fork"), body)
+        except BaseException as error:
+            self._unmake(keys, error)
+            raise
         return [Episode(self._control, opening) for opening in raw["episodes"]]
+
+    def _unmake(self, keys: list[str], error: BaseException) -> None:
+        """Abort the forks that were made before the error: the server keeps them for a repeat, and nobody has them."""
+        reason = {"reason": f"its siblings could not be made: {type(error).__name__}"}
+        try:
+            for key in keys:
+                with suppress(NotFound):
+                    found = self._control.send("POST", "/v1/keys/resolve", {"key": key}, patience=0)
+                    path = _path(json.loads(found.body)["episode"], "/abort")
+                    self._control.send("POST", path, reason, patience=0)
+        except AstraError as e:
+            error.add_note(f"forks that were made could not be aborted, and end by themselves: {e}")
 
     def rewind(self, step: int, *, ttl: int = 0) -> Episode:
         """Take the episode up again after a step, 0 being before the first, as a fork; it stays as it is itself."""
@@ -235,6 +267,10 @@ class Episode:
     def trajectory(self) -> Trajectory:
         """Tell the episode as chat messages."""
         return Trajectory.read(self._control.get(self._path("/trajectory")))
+
+
+def _path(episode: str, rest: str) -> str:
+    return f"/v1/episodes/{quote(episode, safe='')}{rest}"
 
 
 def _arguments(args: Mapping[str, Any] | str | None) -> Any:
