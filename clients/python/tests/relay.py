@@ -1,4 +1,4 @@
-"""A relay in front of a server, which loses answers, or halves of them, when it is told to."""
+"""A relay in front of a server, which loses requests, answers and halves of answers when it is told to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from astra_arenas.doors import Doors
 class Relay:
     """Hands requests on. Of those that end with a word, it loses so many answers: they arrive, and nobody hears.
 
-    Of others it cuts so many answers in the middle.
+    Of others it cuts so many answers in the middle, or drops so many requests, which do not arrive.
     """
 
     def __init__(self, control: Control) -> None:
@@ -28,6 +28,9 @@ class Relay:
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if relay.spends(relay.drop, self.path):
+                    self.close_connection = True
+                    return
                 connection = http.client.HTTPConnection(str(to.hostname), to.port)
                 connection.request(self.command, self.path, body, dict(self.headers))
                 answer = connection.getresponse()
@@ -56,6 +59,7 @@ class Relay:
         self.lock = threading.Condition()
         self.lose: Counter[str] = Counter()
         self.cut: Counter[str] = Counter()
+        self.drop: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
