@@ -98,6 +98,14 @@ def test_calls_as_models_write_them(inventory: Arena) -> None:
     env.close()
 
 
+@pytest.mark.parametrize("text", ["[" * 100000, '{"name":"find_items","arguments":' + '{"a":' * 100000])
+def test_what_is_nested_too_deep_is_no_call(inventory: Arena, text: str) -> None:
+    env = ArenaEnv(inventory, tasks=["hinge-price"])
+    env.reset(seed=1)
+    assert env.step(f"<tool_call>{text}</tool_call>")[0] == "a tool call must be a JSON object with name and arguments"
+    assert env.step(text)[2]
+
+
 def test_who_says_too_much_is_scored(inventory: Arena) -> None:
     env = ArenaEnv(inventory, tasks=["hinge-price"])
     env.reset(seed=1)

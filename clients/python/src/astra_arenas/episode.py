@@ -25,7 +25,7 @@ from .errors import (
     Unscored,
 )
 from .records import NextTurn, Number, Score, Step, Tool, Trajectory
-from .texts import fitting
+from .texts import fitting, parse
 
 __all__ = ["Episode"]
 
@@ -276,10 +276,11 @@ def _path(episode: str, rest: str) -> str:
 def _arguments(args: Mapping[str, Any] | str | None) -> Any:
     if args is None:
         return {}
-    text = args if isinstance(args, str) else json.dumps(dict(args) if isinstance(args, Mapping) else args)
+    text = ""
     try:
-        return json.loads(text, parse_constant=_no_number) if text.strip() else {}
-    except ValueError:
+        text = args if isinstance(args, str) else json.dumps(dict(args) if isinstance(args, Mapping) else args)
+        return parse(text, _no_number) if text.strip() else {}
+    except (ValueError, RecursionError):
         return text  # where an object is due: the step fails, and says why
 
 

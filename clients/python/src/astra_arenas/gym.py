@@ -20,6 +20,7 @@ from .arena import Arena
 from .episode import Episode
 from .errors import Ended, Invalid, NotFound, Refused
 from .records import Score, Task, Tool
+from .texts import parse
 
 __all__ = ["AnyText", "ArenaEnv"]
 
@@ -213,7 +214,7 @@ def _calls(action: str) -> list[_Call | None]:
 
 def _call(text: str) -> _Call | None:
     try:
-        value = json.loads(text)
+        value = parse(text)
     except ValueError:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
