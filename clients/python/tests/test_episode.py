@@ -286,6 +286,9 @@ def test_forks_that_nobody_heard_of_are_aborted(relay: Relay, bank: Arena) -> No
     assert "could not be aborted, and end by themselves" in caught.value.__notes__[0]
     assert relay.seen["resolve"] == 3  # it does not go on where nobody answers
     assert open_in("unheard", bank) == 2
+    with pytest.raises(astra_.Refused):
+        episode.fork(65)
+    assert relay.seen["resolve"] == 4  # that the first was not made is enough
     episode.abort()
 
 

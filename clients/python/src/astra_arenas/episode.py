@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -243,10 +242,11 @@ class Episode:
         reason = {"reason": f"its siblings could not be made: {type(error).__name__}"}
         try:
             for key in keys:
-                with suppress(NotFound):
-                    found = self._control.send("POST", "/v1/keys/resolve", {"key": key}, patience=0)
-                    path = _path(json.loads(found.body)["episode"], "/abort")
-                    self._control.send("POST", path, reason, patience=0)
+                found = self._control.send("POST", "/v1/keys/resolve", {"key": key}, patience=0)
+                path = _path(json.loads(found.body)["episode"], "/abort")
+                self._control.send("POST", path, reason, patience=0)
+        except NotFound:
+            return  # they are made in the order of their keys
         except AstraError as e:
             error.add_note(f"forks that were made could not be aborted, and end by themselves: {e}")
 

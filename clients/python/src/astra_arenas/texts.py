@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["MAX_SAID", "fitting", "parse"]
+__all__ = ["fitting", "parse"]
 
-MAX_SAID = 64 << 10  # bytes of UTF-8: what the server takes of a reply and of an answer
+_MAX_SAID = 64 << 10  # bytes of UTF-8: what the server takes of a reply and of an answer
 _MAX_LEVELS = 256  # of JSON: the server takes 64 and says so; Python gives up as its version and its stack have it
 
 
@@ -18,7 +18,7 @@ def fitting(text: str) -> str:
     Half a surrogate pair becomes U+FFFD, as the server reads it.
     """
     whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return whole.encode()[:MAX_SAID].decode(errors="ignore")
+    return whole.encode()[:_MAX_SAID].decode(errors="ignore")
 
 
 def parse(text: str, constant: Callable[[str], Any] | None = None) -> Any:
