@@ -17,12 +17,15 @@ Needs the Python package (pip install ./clients/python) and a server, which it f
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from astra_arenas import Arena, AstraError
 from tinker_cookbook.renderers import get_text_content
 from tinker_cookbook.rl.message_env import EnvFromMessageEnv, MessageEnv, MessageStepResult
 from tinker_cookbook.rl.types import EnvGroupBuilder
+
+OPENING = ThreadPoolExecutor(thread_name_prefix="opening")  # may wait for room, and keeps no call from making it
 
 
 class ArenaMessages(MessageEnv):
@@ -32,7 +35,7 @@ class ArenaMessages(MessageEnv):
         self.arena, self.task, self.renderer, self.episode = arena, task, renderer, None
 
     async def initial_observation(self):
-        self.episode = await asyncio.to_thread(self.arena.open, self.task)
+        self.episode = await asyncio.wrap_future(OPENING.submit(self.arena.open, self.task))
         tools = await asyncio.to_thread(self.episode.tools)
         functions = [tool.function()["function"] for tool in tools]
         self.messages = self.renderer.create_conversation_prefix_with_tools(functions)

@@ -27,12 +27,14 @@ a server that these find as the package does: ASTRA_CONTROL and ASTRA_TOKEN, whe
 
 import asyncio
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from astra_arenas import Arena, Invalid
 from verl.experimental.agent_loop.tool_agent_loop import AgentState, ToolAgentLoop
 from verl.tools.schemas import ToolResponse
 
 TRIES = 3  # of an episode; verl ends the whole step when one rollout fails
+OPENING = ThreadPoolExecutor(thread_name_prefix="opening")  # may wait for room, and keeps no call from making it
 
 
 class ArenaLoop(ToolAgentLoop):
@@ -49,7 +51,8 @@ class ArenaLoop(ToolAgentLoop):
 
     async def play(self, sampling_params, **row):
         asked, self.answer = row["extra_info"], None
-        self.episode = await asyncio.to_thread(lambda: Arena(asked["arena"]).open(asked["task"]))
+        opened = OPENING.submit(lambda: Arena(asked["arena"]).open(asked["task"]))
+        self.episode = await asyncio.wrap_future(opened)
         with self.episode:
             self.functions = [tool.function() for tool in await asyncio.to_thread(self.episode.tools)]
             output = await super().run(sampling_params, **row)

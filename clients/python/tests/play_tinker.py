@@ -12,7 +12,7 @@ import asyncio
 import json
 from typing import Any
 
-from scripted import Script, small_tokenizer
+from scripted import Script, crowded, small_tokenizer
 from tinker_cookbook.completers import TokenCompleter, TokensWithLogprobs
 from tinker_cookbook.renderers import get_renderer
 from tinker_cookbook.rl.rollout_strategy import RetryOnFailure
@@ -54,7 +54,10 @@ async def main() -> None:
         )
     except Exception as error:
         broken = type(error).__name__
-    print("result " + json.dumps({"rewards": rewards, "mended": mended.get_total_rewards(), "broken": broken}))
+    with crowded():
+        waited = await do_group_rollout(ArenaGroup("inventory", "hinge-price", renderer, size=3), Scripted())
+    totals = {"mended": mended.get_total_rewards(), "waited": waited.get_total_rewards()}
+    print("result " + json.dumps({"rewards": rewards, "broken": broken, **totals}))
 
 
 asyncio.run(main())

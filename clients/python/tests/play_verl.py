@@ -18,7 +18,7 @@ from typing import Any
 import pandas
 import verl.trainer
 from hydra import compose, initialize_config_dir
-from scripted import TASKS, Script, small_tokenizer
+from scripted import TASKS, Script, crowded, small_tokenizer
 from transformers import Qwen3Config
 from trl.chat_template_utils import qwen3_chat_template
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
@@ -93,7 +93,11 @@ async def main(directory: Path) -> None:
     tries, model.dither = model.asked, True
     dithered = await worker.generate_sequences(batch(directory, config, "inventory", ["hinge-price"]))
     reward = float(dithered.batch["rm_scores"].sum())
-    print("result " + json.dumps({"played": told, "broken": broken, "tries": tries, "dithered": reward}))
+    model.dither = False
+    with crowded():
+        waited = await worker.generate_sequences(batch(directory, config, "inventory", ["hinge-price", "most-bolts"]))
+    result = {"played": told, "broken": broken, "tries": tries, "dithered": reward}
+    print("result " + json.dumps({**result, "waited": float(waited.batch["rm_scores"].sum())}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A relay in front of a server, which loses answers when it is told to."""
+"""A relay in front of a server, which loses requests, answers and halves of answers when it is told to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from astra_arenas.doors import Doors
 
 
 class Relay:
-    """Hands requests on. Of those that end with a word, it loses so many answers: they arrive, and nobody hears."""
+    """Hands requests on. Of those that end with a word, it loses so many answers: they arrive, and nobody hears.
+
+    Of others it cuts so many answers in the middle, or drops so many requests, which do not arrive.
+    """
 
     def __init__(self, control: Control) -> None:
         to = urlsplit(control.doors.control)
@@ -25,12 +28,16 @@ class Relay:
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if relay.spends(relay.drop, self.path):
+                    self.close_connection = True
+                    return
                 connection = http.client.HTTPConnection(str(to.hostname), to.port)
                 connection.request(self.command, self.path, body, dict(self.headers))
                 answer = connection.getresponse()
                 told = answer.read()
                 connection.close()
-                if relay.loses(self.path):
+                relay.count(self.path)
+                if relay.spends(relay.lose, self.path):
                     self.close_connection = True
                     return
                 self.send_response(answer.status)
@@ -39,6 +46,9 @@ class Relay:
                         self.send_header(name, answer.headers[name])
                 self.send_header("Content-Length", str(len(told)))
                 self.end_headers()
+                if relay.spends(relay.cut, self.path):
+                    self.close_connection = True
+                    told = told[: len(told) // 2]
                 self.wfile.write(told)
 
             do_GET = do_POST = handle_any
@@ -48,20 +58,24 @@ class Relay:
 
         self.lock = threading.Condition()
         self.lose: Counter[str] = Counter()
+        self.cut: Counter[str] = Counter()
+        self.drop: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{self.server.server_address[1]}"
         self.control = Control(Doors(url, control.doors.token, control.doors.agents))
 
-    def loses(self, path: str) -> bool:
-        word = path.split("?")[0].rsplit("/", 1)[-1]
+    def count(self, path: str) -> None:
         with self.lock:
-            self.seen[word] += 1
+            self.seen[last_word(path)] += 1
             self.lock.notify_all()
-            if self.lose[word] == 0:
+
+    def spends(self, what: Counter[str], path: str) -> bool:
+        with self.lock:
+            if what[last_word(path)] == 0:
                 return False
-            self.lose[word] -= 1
+            what[last_word(path)] -= 1
             return True
 
     def wait(self, word: str, n: int) -> None:
@@ -72,3 +86,7 @@ class Relay:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+def last_word(path: str) -> str:
+    return path.split("?")[0].rsplit("/", 1)[-1]

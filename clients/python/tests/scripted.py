@@ -6,13 +6,21 @@ small and made here, with the marks of Qwen3's chats.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from gold import ARENAS, PARCELS, Gold
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
+
+from astra_arenas import Arena, Episode, Score
 
 TASKS = {"hinge-price": ARENAS[0], "two-parcels": PARCELS}
 
@@ -58,3 +66,22 @@ class Script:
     def asks(self, tool: str, args: Any) -> str:
         call = json.dumps({"name": tool, "arguments": args}, ensure_ascii=False)
         return f"<tool_call>\n{call}\n</tool_call>"
+
+
+@contextmanager
+def crowded() -> Iterator[None]:
+    """Have room for one episode at a time, and in asyncio one thread: who waits for room there lets nobody make it."""
+    room, opens, submits = threading.Semaphore(1), Arena.open, Episode.submit
+
+    def opening(arena: Arena, *args: Any, **options: Any) -> Episode:
+        assert room.acquire(timeout=30), "nobody made room"
+        return opens(arena, *args, **options)
+
+    def submitting(episode: Episode, *args: Any) -> Score:
+        score = submits(episode, *args)
+        room.release()
+        return score
+
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    with mock.patch.object(Arena, "open", opening), mock.patch.object(Episode, "submit", submitting):
+        yield

@@ -175,6 +175,30 @@ def relay(control: Control) -> Iterator[Relay]:
     relay.close()
 
 
+TOO_LONG = {"ascii": "x" * (65 << 10), "euro": "x" + "\u20ac" * (22 << 10), "half pairs": "\ud83d" * (22 << 10)}
+
+
+@pytest.mark.parametrize("said", TOO_LONG.values(), ids=TOO_LONG)
+def test_who_says_too_much_is_scored(relay: Relay, inventory: Arena, said: str) -> None:
+    with Arena("inventory", relay.control).open("hinge-price") as episode:
+        episode.call("find_items", {"query": "brass hinge"})
+        relay.lose["turns"] = 1
+        assert episode.turn(said).done  # and is known again, though it was cut
+        assert 0 < episode.submit(said).reward < 1
+        assert episode.submit(said) == episode.score()
+        cut = episode.record()["turns"][0]["reply"]
+        assert (64 << 10) - 3 < len(cut.encode()) <= 64 << 10
+        assert said.replace("\ud83d", "\ufffd").startswith(cut)
+        assert episode.record()["submission"]["answer"] == cut
+
+
+def test_long_answers_that_are_no_texts_are_refused(inventory: Arena) -> None:
+    with inventory.open("hinge-price") as episode:
+        with pytest.raises(astra_.Refused, match="at most 65536 bytes"):
+            episode.submit(["x" * (64 << 10)])
+        assert episode.submit(["x"]).reward < 1
+
+
 def test_lost_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
     arena = Arena("bank", relay.control)
     relay.lose["episodes"] = 1
@@ -196,6 +220,30 @@ def test_lost_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
     assert episode.submit().reward == episode.score().reward
 
 
+def test_half_answers_are_asked_for_again(relay: Relay, bank: Arena) -> None:
+    arena = Arena("bank", relay.control)
+    relay.cut["episodes"] = 1
+    episode = arena.open("pay", group="half-answers")
+    assert len(bank.control.get("/v1/episodes", group="half-answers")["episodes"]) == 1
+    relay.cut["calls"] = 1
+    assert episode.call("deposit", {"account": "ada", "amount": 5}).index == 1
+    assert len(episode.record()["steps"]) == 1
+    relay.cut["turns"] = 1
+    assert episode.turn("255.").message == "Pay all of it to Bob."
+    assert relay.seen["turns"] == 1
+    relay.cut["submit"] = 1
+    assert episode.submit().reward == episode.score().reward
+
+
+def test_half_a_problem_is_none(relay: Relay, inventory: Arena) -> None:
+    episode = Arena("inventory", relay.control).open("hinge-price")
+    episode.abort()
+    relay.cut["calls"] = 1
+    with pytest.raises(astra_.Ended):
+        episode.call("list_warehouses")
+    assert relay.seen["calls"] == 2
+
+
 def test_lost_forks_are_found_again(relay: Relay, bank: Arena) -> None:
     episode = Arena("bank", relay.control).open("read")
     relay.lose["fork"] = 1
@@ -206,6 +254,41 @@ def test_lost_forks_are_found_again(relay: Relay, bank: Arena) -> None:
     relay.lose["rewind"] = 1
     assert episode.rewind(0).id not in {f.id for f in forks}
     assert relay.seen["rewind"] == 2
+    episode.abort()
+
+
+def open_in(group: str, arena: Arena) -> int:
+    return len(arena.control.get("/v1/episodes", group=group, status="open")["episodes"])
+
+
+def test_forks_that_have_no_room_for_all_leave_none(serve: Serve) -> None:
+    arena = Arena("bank", serve("--max-open", "3").control(patience=0))
+    with arena.open("read") as episode:
+        with pytest.raises(astra_.Full) as caught:
+            episode.fork(4, group="no-room")
+        assert not hasattr(caught.value, "__notes__")
+        made = arena.control.get("/v1/episodes", group="no-room")["episodes"]
+        assert [e["status"] for e in made] == ["aborted"] * 2
+        assert len(episode.fork(2)) == 2
+
+
+def test_forks_that_nobody_heard_of_are_aborted(relay: Relay, bank: Arena) -> None:
+    relay.control.patience = 0
+    episode = Arena("bank", relay.control).open("read")
+    relay.lose["fork"] = 1
+    with pytest.raises(astra_.Unreachable):
+        episode.fork(2, group="unheard")
+    assert relay.seen["abort"] == 2
+    assert open_in("unheard", bank) == 0
+    relay.lose["fork"] = relay.lose["resolve"] = 1
+    with pytest.raises(astra_.Unreachable, match="fork") as caught:
+        episode.fork(2, group="unheard")
+    assert "could not be aborted, and end by themselves" in caught.value.__notes__[0]
+    assert relay.seen["resolve"] == 3  # it does not go on where nobody answers
+    assert open_in("unheard", bank) == 2
+    with pytest.raises(astra_.Refused):
+        episode.fork(65)
+    assert relay.seen["resolve"] == 4  # that the first was not made is enough
     episode.abort()
 
 

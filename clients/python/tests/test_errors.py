@@ -42,6 +42,17 @@ def test_what_a_model_may_write_is_a_step(inventory: Arena) -> None:
         assert episode.submit("2.35 \ud83d").reward < 1
 
 
+@pytest.mark.parametrize("levels", [900, 960, 990, 20000, 100000])
+def test_what_is_nested_too_deep_is_a_failed_step(inventory: Arena, levels: int) -> None:
+    nested: dict[str, object] = {}
+    for _ in range(levels - 1):
+        nested = {"a": nested}
+    with inventory.open("hinge-price") as episode:
+        for args in ('{"a":' * levels, '{"a":' * levels + "1" + "}" * levels, "[" * levels, nested):
+            assert episode.call("find_items", args).failed
+        assert "nested more than 64 deep" in episode.observe("find_items", '{"a":' * 255 + "1" + "}" * 255)
+
+
 def test_wrong_arguments_say_what_is_right(control: Control, inventory: Arena) -> None:
     with pytest.raises(TypeError, match="connect\\(url, token\\) makes one"):
         Arena("inventory", "http://127.0.0.1:8081")  # type: ignore[arg-type]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
 
 import pytest
 from gold import ARENAS, Gold
+from relay import Relay
 
 import astra_arenas as astra
-from astra_arenas import Arena
+from astra_arenas import Arena, Control
 
 gymnasium = pytest.importorskip("gymnasium")
 
@@ -96,6 +98,20 @@ def test_calls_as_models_write_them(inventory: Arena) -> None:
     env.close()
 
 
+@pytest.mark.parametrize("text", ["[" * 100000, '{"name":"find_items","arguments":' + '{"a":' * 100000])
+def test_what_is_nested_too_deep_is_no_call(inventory: Arena, text: str) -> None:
+    env = ArenaEnv(inventory, tasks=["hinge-price"])
+    env.reset(seed=1)
+    assert env.step(f"<tool_call>{text}</tool_call>")[0] == "a tool call must be a JSON object with name and arguments"
+    assert env.step(text)[2]
+
+
+def test_who_says_too_much_is_scored(inventory: Arena) -> None:
+    env = ArenaEnv(inventory, tasks=["hinge-price"])
+    env.reset(seed=1)
+    assert env.step("x" * (65 << 10))[2]
+
+
 def test_invalid_is_no_reward(bank: Arena) -> None:
     env = ArenaEnv(bank, tasks=["broken"])
     env.reset(seed=1)
@@ -103,6 +119,47 @@ def test_invalid_is_no_reward(bank: Arena) -> None:
         env.step("Done.")
     env.reset()
     env.close()
+
+
+@pytest.fixture
+def relayed(control: Control) -> Iterator[tuple[Relay, ArenaEnv]]:
+    relay = Relay(control)
+    relay.control.patience = 0
+    env = ArenaEnv(Arena("inventory", relay.control), tasks=["hinge-price"])
+    env.reset(seed=1)
+    yield relay, env
+    env.close()
+    relay.close()
+
+
+@pytest.mark.parametrize("lost", ["drop", "lose"])
+def test_a_score_that_was_lost_is_found_by_the_same_step(relayed: tuple[Relay, ArenaEnv], lost: str) -> None:
+    relay, env = relayed
+    for _ in range(2):
+        env.step('{"name": "find_items", "arguments": {"query": "brass hinge"}}')
+        getattr(relay, lost)["submit"] = 1
+        with pytest.raises(astra.Unreachable):
+            env.step("2.35")
+        _, reward, terminated, *_ = env.step("2.35")
+        assert (reward, terminated) == (1.0, True)
+        assert env.episode is None
+        env.reset()
+
+
+def test_what_was_not_scored_is_aborted(relayed: tuple[Relay, ArenaEnv]) -> None:
+    relay, env = relayed
+    left = env.episode
+    relay.drop["submit"] = 1
+    with pytest.raises(astra.Unreachable):
+        env.step("2.35")
+    relay.drop["abort"] = 1
+    with pytest.raises(astra.Unreachable):
+        env.close()
+    env.close()
+    assert left is not None
+    assert left.record()["status"] == "aborted"
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step("2.35")
 
 
 def test_turns_add_tools(bank: Arena) -> None:

@@ -46,21 +46,26 @@ def test_trl(server: Server, tmp_path: Path) -> None:
 
 @recipes
 def test_tinker_cookbook(server: Server) -> None:
-    """Groups of rollouts: gold is worth 1, what cannot be read is mended, and what cannot be judged fails its group."""
+    """Groups of rollouts: gold is worth 1, what cannot be read is mended, and what cannot be judged fails its group.
+
+    Rollouts that wait for room keep none from making it.
+    """
     told = run(TRAINERS / "bin/python", "play_tinker.py", store=server.store)
     assert told == {
         "rewards": {"hinge-price": [1, 1], "two-parcels": [1, 1], "most-bolts": [0, 0]},
         "mended": [1],
         "broken": "Invalid",
+        "waited": [1, 1, 1],
     }
 
 
 @recipes
 def test_verl(server: Server, tmp_path: Path) -> None:
-    """A batch of verl's; an episode that cannot be judged is tried three times."""
+    """A batch of verl's; an episode that cannot be judged is tried three times, and one may wait for another's room."""
     told = run(TRAINERS / "bin/python", "play_verl.py", str(tmp_path), store=server.store)
     check_batch(told)
     assert told["tries"] == 3
+    assert told["waited"] == 1  # of two, as above
 
 
 @recipes

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import json
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from gold import ARENAS, PARCELS, Gold
+from relay import Relay
 
-from astra_arenas import Arena, Refused, Tool
+from astra_arenas import Arena, Control, Refused, Tool, Unreachable
 from astra_arenas.signatures import parameters
 from astra_arenas.trl import Environments, ToolEnvironment, environment
 
@@ -83,12 +84,90 @@ def test_no_answer_is_scored_all_the_same(inventory: Arena) -> None:
     assert instance.get_reward() == pytest.approx(0.8)
 
 
+def played(arena: Arena, name: str) -> ToolEnvironment:
+    made = Environments([arena])
+    row = next(r for r in made.rows if r["task"] == name)
+    instance = made.factories[row["environment"]]()
+    instance.reset(**row)
+    return instance
+
+
+def test_who_says_too_much_is_scored(inventory: Arena) -> None:
+    tools = tools_of(instance := played(inventory, "hinge-price"))
+    tools["find_items"](query="brass hinge")
+    assert tools["episode_submit"](answer="x" * (65 << 10)) == "the episode is over"
+    assert instance.get_reward() == pytest.approx(0.8)
+
+
 def test_invalid_is_no_reward(bank: Arena) -> None:
     made = Environments([bank])
     row = next(r for r in made.rows if r["task"] == "broken")
     instance = made.factories[row["environment"]]()
     instance.reset(**row)
     assert instance.get_reward() is None  # which TRL counts as no 0
+
+
+@pytest.fixture
+def relay(control: Control) -> Iterator[Relay]:
+    relay = Relay(control)
+    relay.control.patience = 0
+    yield relay
+    relay.close()
+
+
+def test_a_score_whose_answer_was_lost_is_asked_for_again(relay: Relay) -> None:
+    instance = played(Arena("inventory", relay.control), "hinge-price")
+    tools = tools_of(instance)
+    tools["find_items"](query="brass hinge")
+    relay.lose["submit"] = 1
+    assert tools["episode_submit"](answer="2.35") == "the episode is over"  # what broke is nothing to tell a model
+    assert tools["find_items"](query="brass hinge") == "the episode is over"
+    relay.lose["submit"] = 2
+    assert tools["episode_submit"](answer="9") == "the episode is over"  # there is one answer
+    for _ in range(2):
+        with pytest.raises(Unreachable):
+            instance.get_reward()
+    assert instance.get_reward() == 1.0
+    assert relay.seen["submit"] == 4
+    assert instance.get_reward() == 1.0
+    assert relay.seen["submit"] == 4
+
+
+def test_no_answer_whose_score_was_lost_is_asked_for_again(relay: Relay, bank: Arena) -> None:
+    instance = played(Arena("inventory", relay.control), "hinge-price")
+    relay.lose["submit"] = 1
+    with pytest.raises(Unreachable):
+        instance.get_reward()
+    assert instance.get_reward() == 0.0
+    instance = played(Arena("bank", relay.control), "broken")
+    relay.lose["submit"] = 1
+    tools_of(instance)["episode_submit"](answer="Done.")
+    assert instance.get_reward() is None
+
+
+def test_reset_aborts_what_was_not_scored(relay: Relay, inventory: Arena) -> None:
+    instance = played(Arena("inventory", relay.control), "hinge-price")
+    relay.drop["submit"] = 1
+    tools_of(instance)["episode_submit"](answer="2.35")
+    assert instance._episode is not None
+    left = instance._episode
+    relay.lose["abort"] = 1
+    with pytest.raises(Unreachable):
+        instance.reset(task="hinge-price")
+    instance.reset(task="hinge-price")
+    assert relay.seen["abort"] == 2
+    assert left.record()["status"] == "aborted"
+    assert instance.get_reward() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "reward"), [(2.35, 1.0), ({"price": float("nan")}, 0.8), (["x" * (65 << 10)], 0.8), (True, 0.8)]
+)
+def test_answers_that_are_no_texts_are_scored(inventory: Arena, answer: Any, reward: float) -> None:
+    tools = tools_of(instance := played(inventory, "hinge-price"))
+    tools["find_items"](query="brass hinge")
+    tools["episode_submit"](answer=answer)
+    assert instance.get_reward() == pytest.approx(reward)
 
 
 def test_what_trl_cannot_play_is_left_out_and_told(bank: Arena) -> None:

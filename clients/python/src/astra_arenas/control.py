@@ -247,6 +247,8 @@ class _Connections:
             body = response.read(_MAX_REPLY + 1)
             if len(body) > _MAX_REPLY:
                 raise ServerError(f"{method} {path}: the answer has more than {_MAX_REPLY} bytes")
+            if response.length:  # of Content-Length; read says nothing when the connection ends before
+                raise http.client.IncompleteRead(body, response.length)
             done = not response.will_close
             return Reply(response.status, response.headers, body)
         except (OSError, http.client.HTTPException) as e:

@@ -11,8 +11,20 @@ from typing import Any
 from urllib.parse import quote
 
 from .control import Control
-from .errors import AstraError, BudgetSpent, Conflict, Ended, Invalid, NoServer, Refused, Unreachable, Unscored
+from .errors import (
+    AstraError,
+    BudgetSpent,
+    Conflict,
+    Ended,
+    Invalid,
+    NoServer,
+    NotFound,
+    Refused,
+    Unreachable,
+    Unscored,
+)
 from .records import NextTurn, Number, Score, Step, Tool, Trajectory
+from .texts import fitting, parse
 
 __all__ = ["Episode"]
 
@@ -85,7 +97,7 @@ class Episode:
         return f"{agents}/episodes/{self.key}"
 
     def _path(self, rest: str = "") -> str:
-        return f"/v1/episodes/{quote(self.id, safe='')}{rest}"
+        return _path(self.id, rest)
 
     def tools(self) -> list[Tool]:
         """List the tools in view, distractors too. A turn may add some."""
@@ -127,7 +139,7 @@ class Episode:
         """Close the turn with the agent's reply, and get the user's next message.
 
         Args:
-            reply: of the agent.
+            reply: of the agent. Of one that is too long the first 64 KiB of UTF-8 are said.
             message: what a simulated user says next, where the task has one and no message of its own is left.
 
         Raises:
@@ -135,6 +147,7 @@ class Episode:
         """
         if not isinstance(reply, str):
             raise Refused(f"reply={reply!r}: a reply is a text")
+        reply = fitting(reply)
         body = {"reply": reply} if message is None else {"reply": reply, "message": message}
         try:
             told = NextTurn.read(self._control.post(self._path("/turns"), body, repeat=False))
@@ -160,15 +173,16 @@ class Episode:
         """End the agent's part, and have it scored. A repeat with the same answer tells the same score.
 
         Args:
-            answer: text, or any JSON; None is no answer.
+            answer: text, of which the first 64 KiB of UTF-8 are handed in; or any JSON; None is no answer.
             messages: the conversation in OpenAI's form, if it is to be kept; it must agree with the log.
 
         Raises:
             Invalid: the episode cannot be judged. It has no reward, which is not 0.
             Unscored: free play has no score.
             Disagrees: messages tell of other calls than the log.
+            Refused: the answer is no text, and has more than 64 KiB as JSON.
         """
-        body: dict[str, Any] = {"answer": answer}
+        body: dict[str, Any] = {"answer": fitting(answer) if isinstance(answer, str) else answer}
         if messages is not None:
             body["messages"] = messages
         try:
@@ -198,6 +212,8 @@ class Episode:
     def fork(self, n: int = 1, *, at: int | None = None, group: str = "", ttl: int = 0) -> list[Episode]:
         """Make episodes that share the history up to a step and go their own ways from there.
 
+        There are all of them or none: when one cannot be made, those that were are aborted.
+
         Args:
             n: how many, from 1 to 64.
             at: the step, 0 being before the first; default is as the episode is now.
@@ -205,15 +221,34 @@ class Episode:
             ttl: seconds until they end by themselves.
 
         Raises:
+            Full: there is no room for all of them, for longer than the control's patience.
             Refused: there cannot be so many, or there is no such step.
         """
         if n < 1:  # 0 is 1 to the server, as for who does not say
             raise Refused(f"{n} forks: 1 to 64 can be made at once")
-        body: dict[str, Any] = {"keys": [secrets.token_hex(16) for _ in range(n)], "group": group, "ttl": ttl}
+        keys = [secrets.token_hex(16) for _ in range(n)]
+        body: dict[str, Any] = {"keys": keys, "group": group, "ttl": ttl}
         if at is not None:
             body["at"] = at
-        raw = self._control.post(self._path("/fork"), body)
+        try:
+            raw = self._control.post(self._path("/fork"), body)
+        except BaseException as error:
+            self._unmake(keys, error)
+            raise
         return [Episode(self._control, opening) for opening in raw["episodes"]]
+
+    def _unmake(self, keys: list[str], error: BaseException) -> None:
+        """Abort the forks that were made before the error: the server keeps them for a repeat, and nobody has them."""
+        reason = {"reason": f"its siblings could not be made: {type(error).__name__}"}
+        try:
+            for key in keys:
+                found = self._control.send("POST", "/v1/keys/resolve", {"key": key}, patience=0)
+                path = _path(json.loads(found.body)["episode"], "/abort")
+                self._control.send("POST", path, reason, patience=0)
+        except NotFound:
+            return  # they are made in the order of their keys
+        except AstraError as e:
+            error.add_note(f"forks that were made could not be aborted, and end by themselves: {e}")
 
     def rewind(self, step: int, *, ttl: int = 0) -> Episode:
         """Take the episode up again after a step, 0 being before the first, as a fork; it stays as it is itself."""
@@ -234,13 +269,18 @@ class Episode:
         return Trajectory.read(self._control.get(self._path("/trajectory")))
 
 
+def _path(episode: str, rest: str) -> str:
+    return f"/v1/episodes/{quote(episode, safe='')}{rest}"
+
+
 def _arguments(args: Mapping[str, Any] | str | None) -> Any:
     if args is None:
         return {}
-    text = args if isinstance(args, str) else json.dumps(dict(args) if isinstance(args, Mapping) else args)
+    text = ""
     try:
-        return json.loads(text, parse_constant=_no_number) if text.strip() else {}
-    except ValueError:
+        text = args if isinstance(args, str) else json.dumps(dict(args) if isinstance(args, Mapping) else args)
+        return parse(text, _no_number) if text.strip() else {}
+    except (ValueError, RecursionError):
         return text  # where an object is due: the step fails, and says why
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import string
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 try:
@@ -17,8 +18,9 @@ except ModuleNotFoundError as e:
 
 from .arena import Arena
 from .episode import Episode
-from .errors import Refused
-from .records import Task, Tool
+from .errors import Ended, Invalid, NotFound, Refused
+from .records import Score, Task, Tool
+from .texts import parse
 
 __all__ = ["AnyText", "ArenaEnv"]
 
@@ -100,6 +102,7 @@ class ArenaEnv(gymnasium.Env[str, str]):
         self.episode: Episode | None = None
         self.task: Task | None = None
         self._tools: list[Tool] = []
+        self._answer: str | None = None  # closed the last turn, and is not known to be scored
         self.observation_space = AnyText()
         self.action_space = AnyText()
 
@@ -124,6 +127,7 @@ class ArenaEnv(gymnasium.Env[str, str]):
         else:
             self.task = self._tasks[int(self.np_random.integers(len(self._tasks)))]
         group = self._group(self.task) if self._group else ""
+        self._answer = None
         self.episode = self._arena.open(self.task, group=group, seed=options.get("seed"))
         self._tools = self.episode.tools()
         return self.episode.message, self._info()
@@ -133,6 +137,7 @@ class ArenaEnv(gymnasium.Env[str, str]):
 
         Raises:
             Invalid: the episode cannot be judged; it has no reward, which is not 0.
+            AstraError: nobody could be asked. After the last reply the same step finds its score.
         """
         if self.episode is None:
             raise gymnasium.error.ResetNeeded("call reset before step: there is no open episode")
@@ -152,15 +157,26 @@ class ArenaEnv(gymnasium.Env[str, str]):
     def _reply(self, text: str) -> tuple[str, float, bool, bool, dict[str, Any]]:
         episode = self.episode
         assert episode is not None
-        told = episode.turn(text)
-        if not told.done:
-            self._tools = episode.tools()  # a turn may add some
-            return told.message, 0.0, False, False, self._info()
-        self.episode = None
-        score = episode.submit(text)
+        if self._answer is None:
+            told = episode.turn(text)
+            if not told.done:
+                self._tools = episode.tools()  # a turn may add some
+                return told.message, 0.0, False, False, self._info()
+            self._answer = text
+        score = self._score(episode, self._answer)
         parts = {part.name: part.value for part in score.parts}
         info = {"task": episode.task, "recall": score.recall, "precision": score.precision, "parts": parts}
         return "", score.reward, True, False, info
+
+    def _score(self, episode: Episode, answer: str) -> Score:
+        """Submit, and forget the episode once its outcome is known: until then close aborts it."""
+        try:
+            score = episode.submit(answer)
+        except (Invalid, Ended):
+            self.episode = None
+            raise
+        self.episode = None
+        return score
 
     def _info(self) -> dict[str, Any]:
         assert self.episode is not None
@@ -169,9 +185,10 @@ class ArenaEnv(gymnasium.Env[str, str]):
 
     def close(self) -> None:
         """Abort the episode that is being played, if there is one."""
-        episode, self.episode = self.episode, None
-        if episode is not None:
-            episode.abort("the environment was reset or closed")
+        if self.episode is not None:
+            with suppress(NotFound):
+                self.episode.abort("the environment was reset or closed")
+        self.episode = None
 
 
 def _chosen(arena: Arena, split: str | None, tasks: Sequence[Task | str] | None) -> list[Task]:
@@ -197,7 +214,7 @@ def _calls(action: str) -> list[_Call | None]:
 
 def _call(text: str) -> _Call | None:
     try:
-        value = json.loads(text)
+        value = parse(text)
     except ValueError:
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .arena import Arena
 from .episode import Episode
-from .errors import Ended, Invalid, Refused
+from .errors import AstraError, Ended, Invalid, NotFound, Refused
 from .records import Task, Tool
 from .signatures import dressed, parameters
 
@@ -116,35 +118,48 @@ class ToolEnvironment:
 
     def __init__(self) -> None:
         self._episode: Episode | None = None
+        self._answer: str | None = None
+        self._answered = False  # the model's part is over
         self._reward: float | None = None
-        self._done = False
+        self._known = False  # the reward, or that there is none
 
     def reset(self, *, task: str, **row: Any) -> str:
         """Open an episode of a row's task, and return the user's message."""
-        if self._episode is not None and not self._done:
-            self._episode.abort("the environment was reset")
-        self._episode, self._reward, self._done = None, None, False
+        if self._episode is not None and not self._known:
+            with suppress(NotFound):
+                self._episode.abort("the environment was reset")
+        ToolEnvironment.__init__(self)
         self._episode = self._arena.open(task)
         return self._episode.message
 
     def get_reward(self) -> float | None:
-        """Tell the reward, in [0, 1]; None if there is none, which TRL leaves out of the group and counts as no 0."""
-        if self._episode is not None and not self._done:
-            self._submit(None)
+        """Tell the reward, in [0, 1]; None if there is none, which TRL leaves out of the group and counts as no 0.
+
+        Raises:
+            AstraError: it could not be found out, which ends TRL's training. None would leave out what a server
+                that is away may well have scored, and TRL would go on with what is left.
+        """
+        if self._episode is not None and not self._known:
+            self._answered = True
+            self._score(self._episode)
         return self._reward
 
-    def _submit(self, answer: str | None) -> str:
-        if self._done or self._episode is None:
-            return "the episode is over"
-        self._done = True
+    def _score(self, episode: Episode) -> None:
         try:
-            self._reward = self._episode.submit(answer).reward
+            self._reward = episode.submit(self._answer).reward
         except (Invalid, Ended):
             self._reward = None
+        self._known = True
+
+    def _submit(self, answer: Any) -> str:
+        if not self._answered and self._episode is not None:
+            self._answered, self._answer = True, _text(answer)
+            with suppress(AstraError):  # no doing of the model's: get_reward asks again, with this answer
+                self._score(self._episode)
         return "the episode is over"
 
     def _turn(self, reply: str) -> str:
-        if self._done or self._episode is None:
+        if self._answered or self._episode is None:
             return "the episode is over"
         try:
             told = self._episode.turn(reply)
@@ -153,12 +168,19 @@ class ToolEnvironment:
         return told.message or "there are no more messages: call episode_submit"
 
     def _call(self, tool: str, args: Mapping[str, Any]) -> str:
-        if self._done or self._episode is None:
+        if self._answered or self._episode is None:
             return "the episode is over"
         try:
             return self._episode.observe(tool, args)
         except (Ended, Invalid) as e:
             return str(e)
+
+
+def _text(answer: Any) -> str | None:
+    """Write what is no text, as models hand in, as the server does: a text is never refused."""
+    if isinstance(answer, str | None):
+        return answer
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
 def environment(name: str, arena: Arena, tools: Sequence[Tool], *, turns: bool) -> type[ToolEnvironment]:
