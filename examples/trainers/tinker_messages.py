@@ -11,7 +11,8 @@
 An RLDataset hands such groups to the cookbook's loop. Give that RetryOnFailure() as rollout strategy: an
 episode that cannot be judged then is played anew, and fails its group when that was in vain. A rollout
 that is cut off, or has more tokens than the group allows, gets the cookbook's own reward
-(context_overflow_reward), and its episode is aborted.
+(context_overflow_reward), one whose message cannot be read another (failed_parse_reward, below 0),
+and its episode is aborted.
 
 Needs the Python package (pip install ./clients/python) and a server, which it finds as the package does.
 """
