@@ -221,6 +221,9 @@ func unreadable(c *openai.ChatCompletion) error {
 		return fmt.Errorf("the completion has no choices: %.300s", c.RawJSON())
 	}
 	choice := &c.Choices[0]
+	if choice.FinishReason == "abort" || choice.FinishReason == "error" { // of vLLM and SGLang, for new weights
+		return fmt.Errorf("the server broke the completion off (%s)", choice.FinishReason)
+	}
 	if !choice.JSON.Message.Valid() {
 		return fmt.Errorf("the completion has no message: %.300s", choice.RawJSON())
 	}

@@ -215,6 +215,7 @@ func TestLLMErrors(t *testing.T) {
 		{"no choices", []string{`application/json {"id":"c","choices":[]}`}, "no choices"},
 		{"trouble told as success", []string{`application/json {"error":{"message":"overloaded"}}`}, "overloaded"},
 		{"no message", []string{`application/json {"choices":[{"index":0,"message":null}]}`}, "no message"},
+		{"broken off for new weights", []string{`application/json {"choices":[{"index":0,"finish_reason":"abort","message":{"role":"assistant","content":"4"}}]}`}, "broke the completion off"},
 		{"content in parts", []string{`{"role":"assistant","content":[{"type":"text","text":"41"}]}`}, "no text"},
 		{"no JSON", []string{"application/json {{{"}, "parsing response json"},
 		{"a web page", []string{"text/html <html>Welcome</html>"}, `"text/html" where JSON was due`},

@@ -11,10 +11,14 @@ import (
 )
 
 // A gymTarget is the configuration that has NeMo Gym play exported rows at a server of ours.
-type gymTarget struct{ file, url string }
+type gymTarget struct {
+	file, url string
+	older     bool
+}
 
 func (t *gymTarget) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.file, "config", "", "YAML `FILE` to write for NeMo Gym; needs --url and --out")
+	cmd.Flags().BoolVar(&t.older, "older", false, "the configuration is for a NeMo Gym before 0.7")
 	cmd.Flags().StringVar(&t.url, "url", "", "`URL` of the faces, such as http://127.0.0.1:8082")
 }
 
@@ -43,7 +47,7 @@ func (t *gymTarget) check(f *rowsFlags) error {
 const steps = 100
 
 func (t *gymTarget) config(f *rowsFlags, arenas []*astra.Arena) *rows.GymConfig {
-	c := &rows.GymConfig{URL: t.url, Rows: f.out, Split: astra.Split(f.split), Agent: f.opts.Agent, Gymnasium: f.opts.Gymnasium, Steps: steps}
+	c := &rows.GymConfig{URL: t.url, Rows: f.out, Split: astra.Split(f.split), Agent: f.opts.Agent, Gymnasium: f.opts.Gymnasium, Steps: steps, Older: t.older}
 	for n, a := range arenas {
 		for i := range a.Tasks {
 			c.Steps = max(c.Steps, a.Tasks[i].Calls()+len(a.Tasks[i].Turns))

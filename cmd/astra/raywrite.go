@@ -41,7 +41,7 @@ several messages are left out and told.`,
 	flags.StringVarP(&f.out, "out", "o", "", "`DIR` to write to")
 	flags.StringVar(&f.Model, "model", "", "`NAME` or path of the policy, as the trainer finds it")
 	flags.IntVar(&f.Group, "group-size", 8, "episodes of a group")
-	flags.IntVar(&f.Batch, "batch", 32, "tasks of a step")
+	flags.IntVar(&f.Batch, "batch", 0, "tasks of a step (default 32, or as many as there are)")
 	flags.IntVar(&f.Steps, "steps", 100, "updates in all")
 	flags.Float64Var(&f.Rate, "lr", 1e-6, "learning `RATE`")
 	flags.StringVar(&f.verl.AgentLoop, "agent-loop", "", "verl: your agent loop, as module.`CLASS`")
@@ -76,6 +76,9 @@ func (a *app) writeRay(refs []string, f *rayWriteFlags) error {
 		}
 		f.Train = append(f.Train, rayRows(arena, tasks, astra.SplitTrain)...)
 		f.Eval = append(f.Eval, rayRows(arena, tasks, astra.SplitValidation)...)
+	}
+	if f.Batch == 0 {
+		f.Batch = min(32, len(f.Train))
 	}
 	if err := os.MkdirAll(f.out, 0o755); err != nil {
 		return err

@@ -20,6 +20,7 @@ type GymConfig struct {
 	Agent     string      // name of the agent's server; default DefaultGymAgent
 	Gymnasium bool        // rows are for the Gymnasium agent
 	Steps     int         // of that agent at most
+	Older     bool        // for a NeMo Gym before 0.7, which knows no environment servers
 }
 
 // gymLicenses are the names that NeMo Gym has for licences (config_types.py, DatasetConfig);
@@ -45,8 +46,21 @@ func WriteGymConfig(w io.Writer, c *GymConfig) error {
 	}
 	_, err = fmt.Fprintf(w, gymConfig, quoted(host), port, quoted(host), port, quoted(cmp.Or(c.Agent, DefaultGymAgent)), kind, settings,
 		gymDataset(c.Split), gymDataset(c.Split), quoted(c.Rows), quoted(cmp.Or(gymLicenses[c.License], "TBD")))
+	if err == nil && !c.Older {
+		agent := cmp.Or(c.Agent, DefaultGymAgent)
+		_, err = fmt.Fprintf(w, gymEnvironment, quoted(agent+"_environment_server"), quoted(agent))
+	}
 	return err
 }
+
+// gymEnvironment stands before an agent. 0.7.0 makes one up where there is none, and warns;
+// later versions refuse that.
+const gymEnvironment = `%s:
+  environment_servers:
+    legacy_agent:
+      entrypoint: app.py
+      agent_server: {type: responses_api_agents, name: %s}
+`
 
 const gymConfig = `# Written by astra export nemo-gym. Start the server of arenas first: astra serve --faces ADDRESS ARENA…
 astra:

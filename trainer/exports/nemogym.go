@@ -19,6 +19,10 @@ type gymRow struct {
 	Agent       gymAgent    `json:"agent_ref"`
 	Response    gymResponse `json:"response"`
 	Reward      float64     `json:"reward"`
+
+	// What NeMo Gym's own profiles and verification tell rollouts apart by.
+	Group  int `json:"_ng_task_index"`    // from 0
+	Member int `json:"_ng_rollout_index"` // of the group, from 0
 }
 
 type gymParams struct {
@@ -82,7 +86,7 @@ func (g *group) gymRow(i int, asked []astra.ChatMessage, output []gymItem) gymRo
 	arena, digest, _ := strings.Cut(s.Arena, "@")
 	tools, model := gymTools(s.Trajectory.Tools), s.Trajectory.Metadata.Policy
 	r := gymRow{ID: arena + "/" + s.Task, Environment: arena, Metadata: gymTask{arena, digest, s.Task}, Agent: gymAgent{"responses_api_agents", g.options.Agent},
-		Params: gymParams{Tools: tools}, Reward: s.Reward}
+		Params: gymParams{Tools: tools}, Reward: s.Reward, Group: g.ordinal, Member: i}
 	for _, m := range asked {
 		r.Params.Input = append(r.Params.Input, gymMessage{m.Role, m.Content})
 	}

@@ -98,7 +98,7 @@ func (w *writer) group(all []samples.Sample) error {
 	if len(all) == 0 {
 		return nil
 	}
-	g := &group{samples: all, options: w.options, told: make([][]bool, len(all)), out: w.out, lost: w.lost}
+	g := &group{ordinal: len(w.names), samples: all, options: w.options, told: make([][]bool, len(all)), out: w.out, lost: w.lost}
 	for i := range all {
 		g.told[i] = make([]bool, len(all[i].Sequences))
 	}

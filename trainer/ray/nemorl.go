@@ -85,13 +85,13 @@ func WriteNeMoRL(dir string, r Run, n NeMoRL) (entrypoint string, err error) {
 	if err := writeGymRows(filepath.Join(dir, "train.jsonl"), r.Train, n); err != nil {
 		return "", err
 	}
-	if err := writeGymRows(filepath.Join(dir, "eval.jsonl"), r.Eval, n); err != nil {
+	if err := writeGymRows(filepath.Join(dir, "eval.jsonl"), r.eval(), n); err != nil {
 		return "", err
 	}
 	err = writeYAML(dir, "grpo.yaml", map[string]any{
 		"defaults": n.Base,
 		"policy":   map[string]any{"model_name": r.Model},
-		"grpo":     map[string]any{"num_prompts_per_step": r.Batch, "num_generations_per_prompt": r.Group, "max_num_steps": r.Steps},
+		"grpo":     map[string]any{"num_prompts_per_step": r.Batch, "num_generations_per_prompt": r.Group, "max_num_steps": r.Steps, "max_num_epochs": r.epochs()},
 		"loss_fn":  map[string]any{"reference_policy_kl_penalty": 0, "token_level_loss": true},
 		"data": map[string]any{
 			"train_jsonl_fpath": "train.jsonl", "validation_jsonl_fpath": "eval.jsonl", // older versions read these,
@@ -126,7 +126,7 @@ func writeGymRows(file string, rows []Row, n NeMoRL) error {
 	return os.WriteFile(file, out.Bytes(), 0o644)
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./=:@%+,-]+$`)
 
 // Quote makes one word of a text for a shell.
 func Quote(s string) string {

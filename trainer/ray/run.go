@@ -53,6 +53,9 @@ func (r *Run) check() error {
 	if r.Group < 2 || r.Batch < 1 || r.Steps < 1 || !(r.Rate > 0) {
 		return errors.New("a run has groups of two or more, a batch, steps and a rate above 0")
 	}
+	if r.Batch > len(r.Train) {
+		return fmt.Errorf("a batch of %d is more than the %d tasks to train on: trainers leave out what does not fill one", r.Batch, len(r.Train))
+	}
 	for i, row := range slices.Concat(r.Train, r.Eval) {
 		if row.Arena == "" || row.Task == "" || len(row.Prompt) == 0 {
 			return fmt.Errorf("row %d: want an arena, a task and a prompt", i)
@@ -64,6 +67,20 @@ func (r *Run) check() error {
 		}
 	}
 	return nil
+}
+
+// eval are the rows to evaluate on; trainers do not start without.
+func (r *Run) eval() []Row {
+	if len(r.Eval) == 0 {
+		return r.Train[:1]
+	}
+	return r.Eval
+}
+
+// epochs are how often the rows are gone through for all steps.
+func (r *Run) epochs() int {
+	each := len(r.Train) / r.Batch
+	return (r.Steps + each - 1) / each
 }
 
 // dotted is a Python class by its module: what verl makes an object of.

@@ -18,7 +18,7 @@ func run() Run {
 	row := func(task string, seed int64) Row {
 		return Row{Arena: "shop@sha256:1", Task: task, Seed: seed, Prompt: []Message{{"user", "Wo ist «" + task + "»?"}}, Tools: []Tool{tool}}
 	}
-	return Run{Train: []Row{row("t1", 1), row("t2", -2)}, Eval: []Row{row("e1", 3)}, Model: "a model's", Group: 8, Batch: 4, Steps: 10, Rate: 1e-6}
+	return Run{Train: []Row{row("t1", 1), row("t2", -2)}, Eval: []Row{row("e1", 3)}, Model: "a model's", Group: 8, Batch: 2, Steps: 10, Rate: 1e-6}
 }
 
 func TestWriteVerl(t *testing.T) {
@@ -27,7 +27,7 @@ func TestWriteVerl(t *testing.T) {
 	must(t, err)
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf '%s\\n' "+strings.TrimPrefix(cmd, "python3 ")).Output()
 	must(t, err)
-	if !strings.Contains(string(out), "\nactor_rollout_ref.model.path=a model's\n") {
+	if !strings.Contains(string(out), "\nactor_rollout_ref.model.path='a model\\'s'\n") {
 		t.Errorf("a shell reads\n%s", out)
 	}
 	rows, err := parquet.ReadFile[verlRow](filepath.Join(dir, "train.parquet"))
@@ -43,6 +43,41 @@ func TestWriteVerl(t *testing.T) {
 		t.Errorf("%s", b)
 	}
 	readByLoader(t, dir)
+}
+
+// Whatever a model is called, and tools are like, verl's trainer takes the command and the directory.
+func TestVerlReads(t *testing.T) {
+	exe, err := filepath.Abs("../../.venv-trainers/bin/python")
+	must(t, err)
+	if _, err := os.Stat(exe); err != nil {
+		t.Skip("verl is not there: make peers-trainers")
+	}
+	for _, model := range []string{"Qwen/Qwen3-0.6B", "a model's", `/ckpt/step=100,b(c)\'d\`, "/模型"} {
+		r, dir := run(), t.TempDir()
+		r.Model = model
+		r.Train[0].Tools = []Tool{{Name: "look", Description: "Costs ${price}.", Parameters: json.RawMessage(`{"type":"object"}`)},
+			{Name: "find", Description: "Finds.", Parameters: json.RawMessage(`{"type":"object","required":["a"],"properties":{"a":{"anyOf":[{"type":"integer"},{"type":"null"}],"description":"${b}"},"c":true,"d":{"enum":[1]}}}`)}}
+		r.Train, r.Eval = r.Train[:1], nil
+		r.Batch = 1
+		command, err := WriteVerl(dir, r, Verl{AgentLoop: "loops.Astra", Tool: "tools.Astra"})
+		must(t, err)
+		cmd := exec.CommandContext(t.Context(), exe, "testdata/verl_reads.py", dir, command)
+		cmd.Stderr = t.Output()
+		out, err := cmd.Output()
+		must(t, err)
+		text := string(out)[strings.LastIndex(strings.TrimSpace(string(out)), "\n")+1:]
+		var got struct {
+			Model string
+			Batch int
+			Tools json.RawMessage
+		}
+		must(t, json.Unmarshal([]byte(text), &got))
+		want := `[{"type": "function", "function": {"name": "look", "description": "Costs ${price}.", "parameters": {"type": "object", "properties": {}, "required": []}, "strict": false}}, ` +
+			`{"type": "function", "function": {"name": "find", "description": "Finds.", "parameters": {"type": "object", "properties": {"a": {"type": ["integer", "null"], "description": "${b}"}, "c": {"type": "string"}, "d": {"type": "string", "enum": [1]}}, "required": ["a"]}, "strict": false}}]`
+		if got.Model != model || got.Batch != 1 || string(got.Tools) != want {
+			t.Errorf("model %q, want %q; batch %d; tools\n%s, want\n%s", got.Model, model, got.Batch, got.Tools, want)
+		}
+	}
 }
 
 // readByLoader has verl's own way in, the datasets package, read the rows.
@@ -77,7 +112,8 @@ func TestWriteNeMoRL(t *testing.T) {
 	}
 	var c struct {
 		GRPO struct {
-			Group int `yaml:"num_generations_per_prompt"`
+			Group  int `yaml:"num_generations_per_prompt"`
+			Epochs int `yaml:"max_num_epochs"`
 		} `yaml:"grpo"`
 		Data struct {
 			Older string `yaml:"train_jsonl_fpath"`
@@ -93,7 +129,7 @@ func TestWriteNeMoRL(t *testing.T) {
 	}
 	b, err = os.ReadFile(filepath.Join(dir, "grpo.yaml"))
 	must(t, err)
-	if must(t, yaml.Unmarshal(b, &c)); c.GRPO.Group != 8 || c.Data.Older != "train.jsonl" || c.Data.Train.Path != "train.jsonl" || !slices.Equal(c.Env.Gym.Configs, []string{policyServer, "gym.yaml"}) {
+	if must(t, yaml.Unmarshal(b, &c)); c.GRPO.Group != 8 || c.GRPO.Epochs != 10 || c.Data.Older != "train.jsonl" || c.Data.Train.Path != "train.jsonl" || !slices.Equal(c.Env.Gym.Configs, []string{policyServer, "gym.yaml"}) {
 		t.Errorf("%s", b)
 	}
 }
@@ -110,6 +146,8 @@ func TestRunRefuses(t *testing.T) {
 	other.Eval[0].Tools = []Tool{{Name: "look", Parameters: json.RawMessage(`{}`)}}
 	small := run()
 	small.Group = 1
+	large := run()
+	large.Batch = 3
 	broken := run()
 	broken.Train[0].Tools[0].Parameters = json.RawMessage(`{`)
 	for want, c := range map[string]struct {
@@ -118,6 +156,7 @@ func TestRunRefuses(t *testing.T) {
 	}{
 		"two tools are named": {other, Verl{"a.B", "a.C"}},
 		"groups of two":       {small, Verl{"a.B", "a.C"}},
+		"more than the 2":     {large, Verl{"a.B", "a.C"}},
 		"are no JSON":         {broken, Verl{"a.B", "a.C"}},
 		"as module.Name":      {run(), Verl{"a.B; rm", "a.C"}},
 		"a model and one":     {Run{}, Verl{"a.B", "a.C"}},

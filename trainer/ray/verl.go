@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -69,24 +71,38 @@ func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
 	if err := writeYAML(dir, "agent.yaml", []map[string]string{{"name": "astra", "_target_": v.AgentLoop}}); err != nil {
 		return "", err
 	}
-	eval := r.Eval
-	if len(eval) == 0 {
-		eval = r.Train[:1] // verl does not start without
-	}
 	if err := writeVerlRows(filepath.Join(dir, "train.parquet"), "train", r.Train); err != nil {
 		return "", err
 	}
-	if err := writeVerlRows(filepath.Join(dir, "eval.parquet"), "eval", eval); err != nil {
+	if err := writeVerlRows(filepath.Join(dir, "eval.parquet"), "eval", r.eval()); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("python3 -m verl.trainer.main_ppo algorithm.adv_estimator=grpo algorithm.use_kl_in_reward=False"+
+	return fmt.Sprintf("python3 -m verl.trainer.main_ppo %s algorithm.adv_estimator=grpo algorithm.use_kl_in_reward=False"+
 		" actor_rollout_ref.actor.use_kl_loss=False actor_rollout_ref.actor.entropy_coeff=0 actor_rollout_ref.actor.loss_agg_mode=token-mean"+
 		" data.train_files=train.parquet data.val_files=eval.parquet data.return_raw_chat=True data.train_batch_size=%d"+
-		" actor_rollout_ref.model.path=%s actor_rollout_ref.actor.optim.lr=%g actor_rollout_ref.rollout.n=%d"+
+		" data.max_prompt_length=%d data.max_response_length=%d"+
+		" actor_rollout_ref.actor.ppo_mini_batch_size=%d actor_rollout_ref.actor.use_dynamic_bsz=True actor_rollout_ref.rollout.name=vllm"+
+		" actor_rollout_ref.actor.optim.lr=%g actor_rollout_ref.rollout.n=%d"+
 		" actor_rollout_ref.rollout.multi_turn.enable=True actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"+
 		" actor_rollout_ref.rollout.agent.agent_loop_config_path=agent.yaml trainer.total_training_steps=%d",
-		r.Batch, Quote(r.Model), r.Rate, r.Group, r.Steps), nil
+		Quote("actor_rollout_ref.model.path="+hydra(r.Model)), r.Batch, maxPrompt, maxResponse, r.Batch, r.Rate, r.Group, r.Steps), nil
 }
+
+// What a prompt and a rollout may have, in tokens. verl's own 512 cuts prompts from the left, where the tools stand.
+const maxPrompt, maxResponse = 4096, 8192
+
+// hydra is a value as Hydra's grammar reads it, whatever is in it.
+func hydra(s string) string {
+	if plainValue.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(beforeQuote.ReplaceAllString(s, "$1$1$2"), "'", `\'`) + "'"
+}
+
+var (
+	plainValue  = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+	beforeQuote = regexp.MustCompile(`(\\+)('|$)`) // backslashes that would escape one
+)
 
 type verlTool struct {
 	Class  string         `yaml:"class_name"`
@@ -113,11 +129,72 @@ func verlTools(rows []Row, class string) (all []verlTool, err error) {
 			}
 			seen[t.Name] = string(same)
 			all = append(all, verlTool{Class: class, Config: map[string]any{"type": "native"}, Schema: map[string]any{"type": "function",
-				"function": map[string]any{"name": t.Name, "description": t.Description, "parameters": parameters}}})
+				"function": map[string]any{"name": t.Name, "description": literal(t.Description), "parameters": verlParameters(parameters)}}})
 		}
 	}
 	return all, nil
 }
+
+// verlParameters are a tool's as verl 0.9 reads them, which it does for what the policy is told:
+// it wants properties, and a type of each, and resolves ${…}.
+func verlParameters(schema any) any {
+	of, ok := literals(schema).(map[string]any)
+	if !ok {
+		return schema
+	}
+	props, _ := of["properties"].(map[string]any)
+	typed := map[string]any{}
+	for name, p := range props {
+		prop, ok := p.(map[string]any)
+		if !ok {
+			prop = map[string]any{}
+		}
+		if prop["type"] == nil {
+			prop["type"] = typeOf(prop)
+		}
+		typed[name] = prop
+	}
+	of["properties"] = typed
+	return of
+}
+
+// typeOf are the types that a property may have by its alternatives, or else a string.
+func typeOf(prop map[string]any) any {
+	var kinds []string
+	for _, of := range []string{"anyOf", "oneOf"} {
+		list, _ := prop[of].([]any)
+		for _, one := range list {
+			alternative, _ := one.(map[string]any)
+			if kind, _ := alternative["type"].(string); kind != "" && !slices.Contains(kinds, kind) {
+				kinds = append(kinds, kind)
+			}
+		}
+	}
+	if kinds == nil {
+		return "string"
+	}
+	return kinds
+}
+
+// literals are a document's texts with literal.
+func literals(v any) any {
+	switch v := v.(type) {
+	case string:
+		return literal(v)
+	case []any:
+		for i := range v {
+			v[i] = literals(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = literals(v[k])
+		}
+	}
+	return v
+}
+
+// literal keeps OmegaConf from looking for what ${…} names.
+func literal(s string) string { return strings.ReplaceAll(s, "${", `\${`) }
 
 func writeVerlRows(path, split string, rows []Row) error {
 	all := make([]verlRow, len(rows))

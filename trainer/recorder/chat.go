@@ -21,8 +21,9 @@ var chatMembers = []string{"messages", "model", "frequency_penalty", "logit_bias
 	"structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar", "regex", "ebnf", "include_reasoning", "separate_reasoning",
 	"continue_final_message", "add_generation_prompt", "return_token_ids", "return_prompt_token_ids", "return_meta_info"}
 
-// store and metadata would have a server keep what agents say; the recorder does.
-var chatDropped = []string{"store", "metadata", "service_tier", "user", "safety_identifier", "prompt_cache_key"}
+// store and metadata would have a server keep what agents say; the recorder does. Without
+// reasoning vLLM tells no tokens either.
+var chatDropped = []string{"store", "metadata", "include_reasoning", "service_tier", "user", "safety_identifier", "prompt_cache_key"}
 
 func (chat) check(req object, more []string) error {
 	if err := req.only(chatMembers, more); err != nil {
@@ -117,6 +118,9 @@ func (chat) whole(answer object, x extra, c *Completion) error {
 	if err == nil && c.Finish == "" {
 		err = errors.New("the answer does not say why it ended")
 	}
+	if err == nil {
+		err = chatBrokenOff(c)
+	}
 	chatStrip(answer, choices, x)
 	return err
 }
@@ -133,9 +137,18 @@ func (chat) event(e object, x extra, c *Completion) (fate, error) {
 	case lone:
 		return drop, err
 	case before == "" && c.Finish != "":
-		return last, err
+		return last, errors.Join(err, chatBrokenOff(c))
 	}
 	return pass, err
+}
+
+// chatBrokenOff is what vLLM and SGLang say of what they stopped in the middle, for new weights
+// above all: the model had not ended.
+func chatBrokenOff(c *Completion) error {
+	if c.Finish == "abort" || c.Finish == "error" {
+		return fmt.Errorf("the policy's server broke the completion off (%s)", c.Finish)
+	}
+	return nil
 }
 
 // chatRead adds what an answer or a chunk says to the completion.

@@ -99,6 +99,8 @@ def nemo_gym(directory, source):
     trained = (openai_utils.NeMoGymResponseOutputMessageForTraining, openai_utils.NeMoGymResponseFunctionToolCallForTraining,
                openai_utils.NeMoGymResponseReasoningItemForTraining)
     pairs = joined(directory, lines(os.path.join(directory, "rows.jsonl")), source)
+    rollouts = {(row["_ng_task_index"], row["_ng_rollout_index"]): sample["group"] for row, (sample,) in pairs}
+    assert len(rollouts) == len(pairs) and len({task for task, _ in rollouts}) == len(set(rollouts.values())) == len({(t, g) for (t, _), g in rollouts.items()})
     for row, (sample,) in pairs:
         made = base.BaseVerifyResponse.model_validate(row)
         assert made.reward == sample["reward"] and made.mask_sample is False
