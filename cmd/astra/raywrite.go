@@ -43,7 +43,7 @@ several messages are left out and told.`,
 	flags.IntVar(&f.Group, "group-size", 8, "episodes of a group")
 	flags.IntVar(&f.Batch, "batch", 0, "tasks of a step (default 32, or as many as there are)")
 	flags.IntVar(&f.Steps, "steps", 100, "updates in all")
-	flags.Float64Var(&f.Rate, "lr", 1e-6, "learning `RATE`")
+	flags.Float64Var(&f.Rate, "lr", 1e-6, "verl: learning `RATE`; NeMo RL has its configuration's")
 	flags.StringVar(&f.verl.AgentLoop, "agent-loop", "", "verl: your agent loop, as module.`CLASS`")
 	flags.StringVar(&f.verl.Tool, "tool", "", "verl: your tool, as module.`CLASS`")
 	flags.StringVar(&f.nemo.Root, "nemo-rl", ray.DefaultRoot, "nemo-rl: `DIR` where NeMo RL lies on the cluster")

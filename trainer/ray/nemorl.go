@@ -90,7 +90,7 @@ func WriteNeMoRL(dir string, r Run, n NeMoRL) (entrypoint string, err error) {
 	}
 	err = writeYAML(dir, "grpo.yaml", map[string]any{
 		"defaults": n.Base,
-		"policy":   map[string]any{"model_name": r.Model},
+		"policy":   map[string]any{"model_name": r.Model, "train_global_batch_size": r.Batch * r.Group}, // one update a step
 		"grpo":     map[string]any{"num_prompts_per_step": r.Batch, "num_generations_per_prompt": r.Group, "max_num_steps": r.Steps, "max_num_epochs": r.epochs()},
 		"loss_fn":  map[string]any{"reference_policy_kl_penalty": 0, "token_level_loss": true},
 		"data": map[string]any{

@@ -42,7 +42,7 @@ type Run struct {
 	Group       int    // episodes a task
 	Batch       int    // tasks a step
 	Steps       int
-	Rate        float64
+	Rate        float64 // of verl; NeMo RL's base has its own
 }
 
 // check says what is wrong with a run.

@@ -115,6 +115,9 @@ func TestWriteNeMoRL(t *testing.T) {
 			Group  int `yaml:"num_generations_per_prompt"`
 			Epochs int `yaml:"max_num_epochs"`
 		} `yaml:"grpo"`
+		Policy struct {
+			Batch int `yaml:"train_global_batch_size"`
+		} `yaml:"policy"`
 		Data struct {
 			Older string `yaml:"train_jsonl_fpath"`
 			Train struct {
@@ -129,7 +132,7 @@ func TestWriteNeMoRL(t *testing.T) {
 	}
 	b, err = os.ReadFile(filepath.Join(dir, "grpo.yaml"))
 	must(t, err)
-	if must(t, yaml.Unmarshal(b, &c)); c.GRPO.Group != 8 || c.GRPO.Epochs != 10 || c.Data.Older != "train.jsonl" || c.Data.Train.Path != "train.jsonl" || !slices.Equal(c.Env.Gym.Configs, []string{policyServer, "gym.yaml"}) {
+	if must(t, yaml.Unmarshal(b, &c)); c.GRPO.Group != 8 || c.GRPO.Epochs != 10 || c.Policy.Batch != 16 || c.Data.Older != "train.jsonl" || c.Data.Train.Path != "train.jsonl" || !slices.Equal(c.Env.Gym.Configs, []string{policyServer, "gym.yaml"}) {
 		t.Errorf("%s", b)
 	}
 }
