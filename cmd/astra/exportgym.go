@@ -24,6 +24,8 @@ func (t *gymTarget) register(cmd *cobra.Command) {
 
 func (t *gymTarget) check(f *rowsFlags) error {
 	switch {
+	case t.file == "" && t.older:
+		return failf("Say with --config where the YAML goes, or leave --older out.", "--older: no configuration is written")
 	case t.file == "" && t.url == "":
 		return nil
 	case t.file == "":

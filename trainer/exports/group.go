@@ -12,7 +12,7 @@ import (
 
 // A group is one on its way to rows.
 type group struct {
-	ordinal   int // among the groups that are written, from 0
+	ordinal   int // among the groups that came, from 0; those that are left out leave gaps
 	samples   []samples.Sample
 	options   *Options
 	told      [][]bool // by sample and sequence: whether rows have its tokens

@@ -21,8 +21,9 @@ type gymRow struct {
 	Reward      float64     `json:"reward"`
 
 	// What NeMo Gym's own profiles and verification tell rollouts apart by.
-	Group  int `json:"_ng_task_index"`    // from 0
-	Member int `json:"_ng_rollout_index"` // of the group, from 0
+	// What is left out leaves gaps.
+	Group  int `json:"_ng_task_index"`
+	Member int `json:"_ng_rollout_index"` // of the group
 }
 
 type gymParams struct {

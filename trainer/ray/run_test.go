@@ -52,11 +52,11 @@ func TestVerlReads(t *testing.T) {
 	if _, err := os.Stat(exe); err != nil {
 		t.Skip("verl is not there: make peers-trainers")
 	}
-	for _, model := range []string{"Qwen/Qwen3-0.6B", "a model's", `/ckpt/step=100,b(c)\'d\`, "/模型"} {
+	for _, model := range []string{"Qwen/Qwen3-0.6B", "1000", `/ckpt/step=100,b(c)\'d\`, "/模型"} {
 		r, dir := run(), t.TempDir()
 		r.Model = model
-		r.Train[0].Tools = []Tool{{Name: "look", Description: "Costs ${price}.", Parameters: json.RawMessage(`{"type":"object"}`)},
-			{Name: "find", Description: "Finds.", Parameters: json.RawMessage(`{"type":"object","required":["a"],"properties":{"a":{"anyOf":[{"type":"integer"},{"type":"null"}],"description":"${b}"},"c":true,"d":{"enum":[1]}}}`)}}
+		r.Train[0].Tools = []Tool{{Name: "look", Description: `Costs ${price}, \${x} and \\${x}.`, Parameters: json.RawMessage(`{"type":"object"}`)},
+			{Name: "find", Description: "Finds.", Parameters: json.RawMessage(`{"type":"object","required":["a"],"properties":{"a":{"anyOf":[{"type":"integer"},{"type":"null"}],"description":"${b}"},"c":true,"d":{"enum":[1,"x"]},"e":{"items":{}}}}`)}}
 		r.Train, r.Eval = r.Train[:1], nil
 		r.Batch = 1
 		command, err := WriteVerl(dir, r, Verl{AgentLoop: "loops.Astra", Tool: "tools.Astra"})
@@ -67,14 +67,15 @@ func TestVerlReads(t *testing.T) {
 		must(t, err)
 		text := string(out)[strings.LastIndex(strings.TrimSpace(string(out)), "\n")+1:]
 		var got struct {
-			Model string
-			Batch int
-			Tools json.RawMessage
+			Model  string
+			Batch  int
+			Epochs int
+			Tools  json.RawMessage
 		}
 		must(t, json.Unmarshal([]byte(text), &got))
-		want := `[{"type": "function", "function": {"name": "look", "description": "Costs ${price}.", "parameters": {"type": "object", "properties": {}, "required": []}, "strict": false}}, ` +
-			`{"type": "function", "function": {"name": "find", "description": "Finds.", "parameters": {"type": "object", "properties": {"a": {"type": ["integer", "null"], "description": "${b}"}, "c": {"type": "string"}, "d": {"type": "string", "enum": [1]}}, "required": ["a"]}, "strict": false}}]`
-		if got.Model != model || got.Batch != 1 || string(got.Tools) != want {
+		want := `[{"type": "function", "function": {"name": "look", "description": "Costs ${price}, \\${x} and \\\\${x}.", "parameters": {"type": "object", "properties": {}, "required": []}, "strict": false}}, ` +
+			`{"type": "function", "function": {"name": "find", "description": "Finds.", "parameters": {"type": "object", "properties": {"a": {"type": ["integer", "null"], "description": "${b}"}, "c": {"type": ["string", "number", "boolean", "array", "object", "null"]}, "d": {"type": ["integer", "string"], "enum": [1, "x"]}, "e": {"type": ["array"]}}, "required": ["a"]}, "strict": false}}]`
+		if got.Model != model || got.Batch != 1 || got.Epochs != r.Steps || string(got.Tools) != want {
 			t.Errorf("model %q, want %q; batch %d; tools\n%s, want\n%s", got.Model, model, got.Batch, got.Tools, want)
 		}
 	}
@@ -151,6 +152,8 @@ func TestRunRefuses(t *testing.T) {
 	small.Group = 1
 	large := run()
 	large.Batch = 3
+	looked := run()
+	looked.Model = "/m/${x}"
 	broken := run()
 	broken.Train[0].Tools[0].Parameters = json.RawMessage(`{`)
 	for want, c := range map[string]struct {
@@ -160,6 +163,7 @@ func TestRunRefuses(t *testing.T) {
 		"two tools are named": {other, Verl{"a.B", "a.C"}},
 		"groups of two":       {small, Verl{"a.B", "a.C"}},
 		"more than the 2":     {large, Verl{"a.B", "a.C"}},
+		"verl would look up":  {looked, Verl{"a.B", "a.C"}},
 		"are no JSON":         {broken, Verl{"a.B", "a.C"}},
 		"as module.Name":      {run(), Verl{"a.B; rm", "a.C"}},
 		"a model and one":     {Run{}, Verl{"a.B", "a.C"}},

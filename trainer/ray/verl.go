@@ -3,6 +3,7 @@ package ray
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -58,6 +59,9 @@ func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
 	if !dotted.MatchString(v.AgentLoop) || !dotted.MatchString(v.Tool) {
 		return "", fmt.Errorf("%.60q and %.60q: want classes in Python, as module.Name", v.AgentLoop, v.Tool)
 	}
+	if strings.Contains(r.Model, "${") {
+		return "", fmt.Errorf("the model %.200q: verl would look up what ${ begins", r.Model)
+	}
 	tools, err := verlTools(slices.Concat(r.Train, r.Eval), v.Tool)
 	if err != nil {
 		return "", err
@@ -84,24 +88,24 @@ func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
 		" actor_rollout_ref.actor.ppo_mini_batch_size=%d actor_rollout_ref.actor.use_dynamic_bsz=True actor_rollout_ref.rollout.name=vllm"+
 		" actor_rollout_ref.actor.optim.lr=%g actor_rollout_ref.rollout.n=%d"+
 		" actor_rollout_ref.rollout.multi_turn.enable=True actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"+
-		" actor_rollout_ref.rollout.agent.agent_loop_config_path=agent.yaml trainer.total_training_steps=%d",
-		Quote("actor_rollout_ref.model.path="+hydra(r.Model)), r.Batch, maxPrompt, maxResponse, r.Batch, r.Rate, r.Group, r.Steps), nil
+		" actor_rollout_ref.rollout.agent.agent_loop_config_path=agent.yaml trainer.total_training_steps=%d trainer.total_epochs=%d",
+		Quote("actor_rollout_ref.model.path="+hydra(r.Model)), r.Batch, maxPrompt, maxResponse, r.Batch, r.Rate, r.Group, r.Steps, r.epochs()), nil
 }
 
 // What a prompt and a rollout may have, in tokens. verl's own 512 cuts prompts from the left, where the tools stand.
 const maxPrompt, maxResponse = 4096, 8192
 
-// hydra is a value as Hydra's grammar reads it, whatever is in it.
+// hydra is a text as Hydra's grammar reads it.
 func hydra(s string) string {
-	if plainValue.MatchString(s) {
+	if plainPath.MatchString(s) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(beforeQuote.ReplaceAllString(s, "$1$1$2"), "'", `\'`) + "'"
 }
 
 var (
-	plainValue  = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
-	beforeQuote = regexp.MustCompile(`(\\+)('|$)`) // backslashes that would escape one
+	plainPath   = regexp.MustCompile(`^[A-Za-z0-9_.-]*/[A-Za-z0-9_./-]+$`) // a word alone may be a number, or null
+	beforeQuote = regexp.MustCompile(`(\\+)('|$)`)                         // backslashes that would escape one
 )
 
 type verlTool struct {
@@ -150,7 +154,11 @@ func verlParameters(schema any) any {
 			prop = map[string]any{}
 		}
 		if prop["type"] == nil {
-			prop["type"] = typeOf(prop)
+			kinds := typesOf(prop)
+			if kinds == nil {
+				kinds = anything
+			}
+			prop["type"] = kinds
 		}
 		typed[name] = prop
 	}
@@ -158,22 +166,70 @@ func verlParameters(schema any) any {
 	return of
 }
 
-// typeOf are the types that a property may have by its alternatives, or else a string.
-func typeOf(prop map[string]any) any {
-	var kinds []string
+// typesOf are the types that a schema without one allows by what else it says, nil if that
+// does not tell.
+func typesOf(schema map[string]any) (kinds []string) {
+	add := func(kind string) {
+		if kind != "" && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	switch kind := schema["type"].(type) {
+	case string:
+		add(kind)
+	case []any:
+		for _, k := range kind {
+			name, _ := k.(string)
+			add(name)
+		}
+	}
 	for _, of := range []string{"anyOf", "oneOf"} {
-		list, _ := prop[of].([]any)
-		for _, one := range list {
-			alternative, _ := one.(map[string]any)
-			if kind, _ := alternative["type"].(string); kind != "" && !slices.Contains(kinds, kind) {
-				kinds = append(kinds, kind)
+		alternatives, _ := schema[of].([]any)
+		for _, a := range alternatives {
+			one, _ := a.(map[string]any)
+			for _, kind := range typesOf(one) {
+				add(kind)
 			}
 		}
 	}
-	if kinds == nil {
-		return "string"
+	values, _ := schema["enum"].([]any)
+	if value, is := schema["const"]; is {
+		values = append(values, value)
+	}
+	for _, v := range values {
+		add(kindOf(v))
+	}
+	switch {
+	case kinds != nil:
+	case schema["properties"] != nil:
+		add("object")
+	case schema["items"] != nil:
+		add("array")
 	}
 	return kinds
+}
+
+// anything is what a schema allows that says nothing.
+var anything = []string{"string", "number", "boolean", "array", "object", "null"}
+
+// kindOf is JSON Schema's name for what a value is.
+func kindOf(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case float64:
+		if v == math.Trunc(v) {
+			return "integer"
+		}
+		return "number"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	}
+	return "object"
 }
 
 // literals are a document's texts with literal.
@@ -194,7 +250,9 @@ func literals(v any) any {
 }
 
 // literal keeps OmegaConf from looking for what ${…} names.
-func literal(s string) string { return strings.ReplaceAll(s, "${", `\${`) }
+func literal(s string) string { return interpolation.ReplaceAllString(s, `$1$1\$${`) }
+
+var interpolation = regexp.MustCompile(`(\\*)\$\{`)
 
 func writeVerlRows(path, split string, rows []Row) error {
 	all := make([]verlRow, len(rows))

@@ -2,7 +2,7 @@
 
     verl_reads.py DIR COMMAND
 
-Prints the policy, the batch and the tools that it reads.
+Prints the policy, the batch, the epochs and the tools that it reads.
 """
 
 import json
@@ -25,4 +25,4 @@ omega_conf_to_dataclass(config.actor_rollout_ref.rollout)
 path = config.actor_rollout_ref.rollout.multi_turn.tool_config_path
 listed = OmegaConf.to_container(OmegaConf.load(folder / path), resolve=True)["tools"]
 tools = [OpenAIFunctionToolSchema.model_validate(tool["tool_schema"]).model_dump(exclude_none=True) for tool in listed]
-print(json.dumps({"model": config.actor_rollout_ref.model.path, "batch": config.data.train_batch_size, "tools": tools}))
+print(json.dumps({"model": config.actor_rollout_ref.model.path, "batch": config.data.train_batch_size, "epochs": config.trainer.total_epochs, "tools": tools}))
