@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -11,17 +12,20 @@ import (
 type nemoGym struct {
 	meter      *meter
 	addr, path string
+	id         string
 	row        object // of seed_session
 	link       *link
 	header     http.Header
 }
 
-// nemoGyms makes sessions at addr, under path. A row has the seed for the peer, and names the
-// task for astra.
+// nemoGyms makes sessions at addr, under path. A row has the seed for the peer, and for astra
+// the task and the session's id, without which it closes none.
 func nemoGyms(m *meter, addr, path string) func(i int) session {
 	return func(i int) session {
-		row := object{"seed": seedOf(i), "verifier_metadata": object{"arena": arenaName, "task": taskOf(seedOf(i))}}
-		return &nemoGym{meter: m, addr: addr, path: path, row: row, header: http.Header{"Content-Type": {"application/json"}}}
+		id := rand.Text()
+		task := object{"verifier_metadata": object{"arena": arenaName, "task": taskOf(seedOf(i))}}
+		row := object{"seed": seedOf(i), "resources_session_id": id, "task_data": task}
+		return &nemoGym{meter: m, addr: addr, path: path, id: id, row: row, header: http.Header{"Content-Type": {"application/json"}}}
 	}
 }
 
@@ -51,7 +55,7 @@ func (s *nemoGym) call(ctx context.Context, query string) (*finding, error) {
 }
 
 func (s *nemoGym) end(ctx context.Context) error {
-	_, err := s.post(ctx, "/close_session", object{})
+	_, err := s.post(ctx, "/close_session", object{"resources_session_id": s.id})
 	return err
 }
 
