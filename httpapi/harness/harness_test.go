@@ -139,6 +139,26 @@ func TestIdleSessions(t *testing.T) {
 	}
 }
 
+// A session that is over for one request and found by another ends when it is idle, as any.
+func TestForgottenWhileUsed(t *testing.T) {
+	c := gatewaytest.NewClock()
+	h, _ := open(t, t.TempDir(), c.Now, nil)
+	s := h.Sessions("face", 15*time.Minute)
+	_, err := s.Open(t.Context(), "id", firstTask(t, h))
+	must(t, err)
+	_, done, err := s.Use(t.Context(), "id")
+	must(t, err)
+	s.Forget("id")
+	_, err = s.Find(t.Context(), "id")
+	must(t, err)
+	done()
+	c.Pass(16 * time.Minute)
+	h.Sweep(t.Context())
+	if s.Active() != 0 {
+		t.Errorf("%d sessions are kept", s.Active())
+	}
+}
+
 // early is a gateway that knows keys of episodes whose log is not written yet.
 type early struct{ *gateway.Gateway }
 

@@ -58,4 +58,7 @@ func TestRefuseGym(t *testing.T) {
 	if r, err := rows.GymOf(far, &far.Tasks[0], &rows.ExportOptions{Agent: "mine"}); err != nil || len(r.Notes) != 1 || r.AgentRef.Name != "mine" {
 		t.Errorf("%+v, %v", r, err)
 	}
+	if _, err := rows.GymOf(far, &far.Tasks[0], &rows.ExportOptions{Invalid: "zero"}); err == nil || !strings.Contains(err.Error(), `no way "zero"`) {
+		t.Errorf("another way to tell what is invalid: %v", err)
+	}
 }

@@ -40,15 +40,14 @@ func WriteGymConfig(w io.Writer, c *GymConfig) error {
 	if err != nil {
 		return err
 	}
-	kind, settings := "simple_agent", ""
+	agent, kind, settings := quoted(cmp.Or(c.Agent, DefaultGymAgent)), "simple_agent", ""
 	if c.Gymnasium {
 		kind, settings = "gymnasium_agent", fmt.Sprintf("\n      max_steps: %d", c.Steps)
 	}
-	_, err = fmt.Fprintf(w, gymConfig, quoted(host), port, quoted(host), port, quoted(cmp.Or(c.Agent, DefaultGymAgent)), kind, settings,
+	_, err = fmt.Fprintf(w, gymConfig, quoted(host), port, quoted(host), port, agent, kind, settings,
 		gymDataset(c.Split), gymDataset(c.Split), quoted(c.Rows), quoted(cmp.Or(gymLicenses[c.License], "TBD")))
 	if err == nil && !c.Older {
-		agent := cmp.Or(c.Agent, DefaultGymAgent)
-		_, err = fmt.Fprintf(w, gymEnvironment, quoted(agent+"_environment_server"), quoted(agent))
+		_, err = fmt.Fprintf(w, gymEnvironment, quoted(cmp.Or(c.Agent, DefaultGymAgent)+"_environment_server"), agent)
 	}
 	return err
 }

@@ -19,3 +19,12 @@ func TestBrokenOff(t *testing.T) {
 		}
 	}
 }
+
+// vLLM tells no tokens of a completion whose reasoning is not wanted.
+func TestReasoningIsAskedFor(t *testing.T) {
+	var req object
+	must(t, json.Unmarshal([]byte(`{"messages":[],"include_reasoning":false}`), &req))
+	if err := (chat{}).check(req, nil); err != nil || req.has("include_reasoning") {
+		t.Errorf("%s, %v", req.bytes(), err)
+	}
+}
