@@ -171,12 +171,12 @@ func spell(n, base int, letters string) string {
 // encode appends the tokens of a text. Where seen is given, only chunks in it are written as
 // such and all others as bytes: the policy can say words that were shown to it, and spell others.
 func encode(to []int32, s string, seen map[int32]bool) []int32 {
-	return encodeAfter(to, s, seen, false, 0)
+	return encodeAfter(to, s, seen, false, false)
 }
 
-// encodeAfter is encode where the text may go on after a chunk, and one chunk, where it ends
-// the text, was not seen.
-func encodeAfter(to []int32, s string, seen map[int32]bool, after bool, unseen int32) []int32 {
+// encodeAfter is encode where the text may go on after a chunk, and where no chunk ends a text
+// that is cut: what ends it goes on behind the cut, and was not seen.
+func encodeAfter(to []int32, s string, seen map[int32]bool, after, cut bool) []int32 {
 	for i := 0; i < len(s); {
 		start, glued := i, after
 		if after && s[i] == ' ' && i+1 < len(s) && alnum(s[i+1]) {
@@ -185,7 +185,7 @@ func encodeAfter(to []int32, s string, seen map[int32]bool, after bool, unseen i
 		n := 1
 		if after = false; alnum(s[start]) {
 			for _, n = range chunks(s[start:]) {
-				if id := pack(s[start:start+n], glued); n > 1 && (seen == nil || seen[id]) && (id != unseen || start+n < len(s)) {
+				if id := pack(s[start:start+n], glued); n > 1 && (seen == nil || seen[id]) && (!cut || start+n < len(s)) {
 					to, after = append(to, id), true
 					break
 				}
@@ -281,7 +281,7 @@ func spelled(tokens []int32) bool {
 
 // settled reports whether encode would have written the same tokens.
 func (t *tail) settled(seen map[int32]bool) bool {
-	return len(t.part) == 0 && slices.Equal(encodeAfter(nil, decode(t.tokens), seen, t.after, 0), t.tokens)
+	return len(t.part) == 0 && slices.Equal(encodeAfter(nil, decode(t.tokens), seen, t.after, false), t.tokens)
 }
 
 // takes reports whether id may come next: whether encode would have written it, or will once
@@ -295,12 +295,11 @@ func (t *tail) takes(id int32, seen map[int32]bool) bool {
 	}
 	tokens := append(t.tokens[:len(t.tokens):len(t.tokens)], id)
 	text := decode(tokens)
-	want := encodeAfter(nil, text, seen, t.after, 0)
+	want := encodeAfter(nil, text, seen, t.after, false)
 	if slices.Equal(want, tokens) {
 		return true
 	}
-	last := want[len(want)-1]
-	return open(last) && slices.Equal(encodeAfter(nil, text, seen, t.after, last), tokens)
+	return open(want[len(want)-1]) && slices.Equal(encodeAfter(nil, text, seen, t.after, true), tokens)
 }
 
 // whole reports whether a byte begins a character of several bytes or goes on with one: what is

@@ -11,6 +11,8 @@ func FuzzText(f *testing.F) {
 		f.Add(s, "port opening AB 2026-03-02 12.5 2026 03 12")
 	}
 	f.Add("2026-03-03 12.51 2026-03 12. 5-2026-03-02", "2026-03-02 12.5 2026 03 12")
+	f.Add("5-2026-03-0262", "2026-03-02 02")
+	f.Add("12.513", "12.51 51")
 	f.Fuzz(func(t *testing.T, s, shown string) {
 		seen := map[int32]bool{}
 		for _, id := range encode(nil, shown, nil) {
