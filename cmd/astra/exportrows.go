@@ -130,26 +130,20 @@ func (r rehearser) Begin(ctx context.Context, b *astra.Bundle, task string) (row
 	return play, nil
 }
 
-// exportRows writes the rows of all tasks in the arenas' order. Distractors are looked for
-// among the arenas that are named, then in the arena directories.
+// exportRows writes the rows of all tasks in the arenas' order.
 func (a *app) exportRows(refs []string, f *rowsFlags, write rowWriter) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	e := &rowExport{app: a, f: f, write: write, known: map[string]*astra.Arena{}}
-	f.opts.Arena = e.arena
-	for _, ref := range refs {
-		_, arena, err := a.arenaAt(ref)
-		if err != nil {
-			return err
-		}
-		e.arenas = append(e.arenas, arena)
-		e.known[arena.Name] = arena
+	e, err := a.newRowExport(refs, &f.opts)
+	if err != nil {
+		return err
 	}
+	all := func(w io.Writer) error { return e.all(w, astra.Split(f.split), write) }
 	if f.out == "" {
-		return e.all(a.stdout)
+		return all(a.stdout)
 	}
-	if err := writeWhole(f.out, e.all); err != nil {
+	if err := writeWhole(f.out, all); err != nil {
 		return err
 	}
 	a.note("%s written to %s", plural(e.rows, "row"), f.out)
@@ -159,11 +153,24 @@ func (a *app) exportRows(refs []string, f *rowsFlags, write rowWriter) error {
 // A rowExport is one export of rows.
 type rowExport struct {
 	*app
-	f      *rowsFlags
-	write  rowWriter
+	opts   *rows.ExportOptions
 	arenas []*astra.Arena
 	known  map[string]*astra.Arena // by name; nil is one that is not there
 	rows   int
+}
+
+// newRowExport looks for distractors among the arenas that are named, then in the arena directories.
+func (a *app) newRowExport(refs []string, opts *rows.ExportOptions) (*rowExport, error) {
+	arenas, err := a.findAll(refs)
+	if err != nil {
+		return nil, err
+	}
+	e := &rowExport{app: a, opts: opts, arenas: arenas, known: map[string]*astra.Arena{}}
+	for _, arena := range arenas {
+		e.known[arena.Name] = arena
+	}
+	opts.Arena = e.arena
+	return e, nil
 }
 
 func (e *rowExport) arena(name string) *astra.Arena {
@@ -177,26 +184,33 @@ func (e *rowExport) arena(name string) *astra.Arena {
 	return found
 }
 
-func (e *rowExport) all(w io.Writer) error {
+// all is ofSplit where there must be a row.
+func (e *rowExport) all(w io.Writer, split astra.Split, write rowWriter) error {
+	err := e.ofSplit(w, split, write)
+	if err == nil && e.rows == 0 {
+		return failf("The lines above say why; without any, no task is of that split.", "no task made a row")
+	}
+	return err
+}
+
+// ofSplit writes the rows of a split, or of all if it is "".
+func (e *rowExport) ofSplit(w io.Writer, split astra.Split, write rowWriter) error {
 	for _, arena := range e.arenas {
 		for i := range arena.Tasks {
 			t := &arena.Tasks[i]
-			if e.f.split != "" && string(t.Split) != e.f.split {
+			if split != "" && t.Split != split {
 				continue
 			}
-			if err := e.task(w, arena, t); err != nil {
+			if err := e.task(w, arena, t, write); err != nil {
 				return fmt.Errorf("%s, task %s: %w", arena.Name, t.ID, err)
 			}
 		}
 	}
-	if e.rows == 0 {
-		return failf("The lines above say why; without any, no task is of that split.", "no task made a row")
-	}
 	return nil
 }
 
-func (e *rowExport) task(w io.Writer, arena *astra.Arena, t *astra.Task) error {
-	notes, err := e.write(w, arena, t, &e.f.opts)
+func (e *rowExport) task(w io.Writer, arena *astra.Arena, t *astra.Task, write rowWriter) error {
+	notes, err := write(w, arena, t, e.opts)
 	if why, ok := errors.AsType[*leftOut](err); ok {
 		e.note("%s, task %s is left out: %s", arena.Name, t.ID, plain(why.Error()))
 		return nil

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +21,7 @@ type rayWriteFlags struct {
 	nemo      ray.NeMoRL
 	framework string
 	out       string
-	invalid   string
+	opts      rows.ExportOptions
 }
 
 func (a *app) rayWriteCommand() *cobra.Command {
@@ -32,10 +34,11 @@ tools, and how its episode is opened; never a solution.
 verl wants two classes of yours, an agent loop that opens the episode and a tool that calls it;
 NeMo RL wants its own configuration of the model, and NeMo Gym's of agent and resources server,
 which astra export nemo-gym --config writes, each named as the job finds it: files of yours go
-into the run directory. NeMo Gym's server of the policy is added unless a file of responses_api_models is named. Tasks with
-several messages are left out and told.`,
+into the run directory. NeMo Gym's server of the policy is added unless a file of
+responses_api_models is named. Its rows are those of astra export nemo-gym: what that leaves out
+is left out here, and told.`,
 		Example: "  astra ray write inventory --framework verl --model qwen3 --agent-loop my.Loop --tool my.Tool --out runs/verl\n" +
-			"  astra ray write inventory --framework nemo-rl --model qwen3 --base base.yaml --gym-agent astra_simple_agent --gym nemo-gym.yaml --out runs/nemo"}
+			"  astra ray write inventory --framework nemo-rl --model qwen3 --base base.yaml --gym nemo-gym.yaml --out runs/nemo"}
 	flags := cmd.Flags()
 	flags.StringVar(&f.framework, "framework", "verl", "`NAME`: verl or nemo-rl")
 	flags.StringVarP(&f.out, "out", "o", "", "`DIR` to write to")
@@ -43,90 +46,109 @@ several messages are left out and told.`,
 	flags.IntVar(&f.Group, "group-size", 8, "episodes of a group")
 	flags.IntVar(&f.Batch, "batch", 0, "tasks of a step (default 32, or as many as there are)")
 	flags.IntVar(&f.Steps, "steps", 100, "updates in all")
-	flags.Float64Var(&f.Rate, "lr", 1e-6, "verl: learning `RATE`; NeMo RL has its configuration's")
+	flags.Float64Var(&f.verl.Rate, "lr", 1e-6, "verl: learning `RATE`; NeMo RL has its configuration's")
 	flags.StringVar(&f.verl.AgentLoop, "agent-loop", "", "verl: your agent loop, as module.`CLASS`")
 	flags.StringVar(&f.verl.Tool, "tool", "", "verl: your tool, as module.`CLASS`")
 	flags.StringVar(&f.nemo.Root, "nemo-rl", ray.DefaultRoot, "nemo-rl: `DIR` where NeMo RL lies on the cluster")
 	flags.StringVar(&f.nemo.Base, "base", "", "nemo-rl: its own configuration `FILE` of the model")
-	flags.StringVar(&f.nemo.Agent, "gym-agent", "", "nemo-rl: `NAME` of the agent server of NeMo Gym")
-	flags.StringVar(&f.invalid, "invalid", rows.MaskInvalid, "nemo-rl: the `WAY` in which verify tells of rollouts that cannot be judged, mask or error, as in astra export nemo-gym")
+	flags.StringVar(&f.opts.Agent, "gym-agent", rows.DefaultGymAgent, "nemo-rl: `NAME` of the agent server of NeMo Gym")
+	flags.BoolVar(&f.opts.Gymnasium, "gymnasium", false, "nemo-rl: write rows for NeMo Gym's gymnasium_agent, which plays several messages")
+	flags.StringVar(&f.opts.Invalid, "invalid", rows.MaskInvalid, "nemo-rl: the `WAY` in which verify tells of rollouts that cannot be judged, mask or error, as in astra export nemo-gym")
 	flags.StringSliceVar(&f.nemo.Gym, "gym", nil, "nemo-rl: configuration `FILES` of NeMo Gym")
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return a.writeRay(args, &f) }
 	return a.wantsJSON(cmd)
 }
 
+// A rayRun is what was written of a run.
+type rayRun struct {
+	Dir     string `json:"dir"`
+	Train   int    `json:"train"` // rows
+	Eval    int    `json:"eval"`
+	Command string `json:"command"`
+}
+
 func (a *app) writeRay(refs []string, f *rayWriteFlags) error {
-	if err := errors.Join(oneOf("framework", f.framework, "verl", "nemo-rl"), oneOf("invalid", f.invalid, rows.MaskInvalid, rows.FailInvalid)); err != nil {
+	if err := errors.Join(oneOf("framework", f.framework, "verl", "nemo-rl"), oneOf("invalid", f.opts.Invalid, rows.MaskInvalid, rows.FailInvalid)); err != nil {
 		return err
-	}
-	if f.invalid == rows.FailInvalid {
-		f.nemo.Invalid = f.invalid
 	}
 	if f.out == "" {
 		return &problem{err: fmt.Errorf("name a directory with --out"), code: 2}
 	}
-	arenas, err := a.findAll(refs)
+	e, err := a.newRowExport(refs, &f.opts)
 	if err != nil {
 		return err
 	}
-	for _, arena := range arenas {
-		tasks := arena.Tasks
-		if f.framework == "nemo-rl" {
-			tasks = a.ofOneMessage(arena)
-		}
-		f.Train = append(f.Train, rayRows(arena, tasks, astra.SplitTrain)...)
-		f.Eval = append(f.Eval, rayRows(arena, tasks, astra.SplitValidation)...)
-	}
-	if f.Batch == 0 {
-		f.Batch = min(32, len(f.Train))
-	}
-	if err := os.MkdirAll(f.out, 0o755); err != nil {
-		return err
-	}
-	write := func() (string, error) { return ray.WriteVerl(f.out, f.Run, f.verl) }
+	write := f.writeVerl
 	if f.framework == "nemo-rl" {
-		write = func() (string, error) { return ray.WriteNeMoRL(f.out, f.Run, f.nemo) }
+		write = f.writeNeMoRL
 	}
-	entrypoint, err := write()
+	run, err := write(e)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.printJSON(map[string]any{"dir": f.out, "train": len(f.Train), "eval": len(f.Eval), "command": entrypoint})
+		return a.printJSON(run)
 	}
-	a.printf("%s and %s for evaluation in %s\nastra ray submit --run-dir %s %s\n", plural(len(f.Train), "train row"), plural(len(f.Eval), "row"), f.out, ray.Quote(f.out), ray.Quote(entrypoint))
+	a.printf("%s and %s for evaluation in %s\nastra ray submit --run-dir %s %s\n", plural(run.Train, "train row"), plural(run.Eval, "row"), f.out, ray.Quote(f.out), ray.Quote(run.Command))
 	return nil
 }
 
-// ofOneMessage are the tasks that the agent of the rows can play: NeMo Gym's face refuses others
-// when they are opened, which would end a step of the trainer.
-func (a *app) ofOneMessage(arena *astra.Arena) (tasks []astra.Task) {
-	for _, t := range arena.Tasks {
-		if len(t.Turns) > 1 || t.User != nil {
-			a.note("%s, task %s is left out: it has several messages, and a row has one", arena.Name, t.ID)
-			continue
-		}
-		tasks = append(tasks, t)
+// of is the run on so many tasks.
+func (f *rayWriteFlags) of(tasks int) ray.Run {
+	if f.Batch == 0 {
+		f.Batch = min(32, tasks)
 	}
-	return tasks
+	return f.Run
 }
 
-// rayRows are the tasks of a split as a trainer draws them.
-func rayRows(arena *astra.Arena, tasks []astra.Task, split astra.Split) (rows []ray.Row) {
-	for i := range tasks {
-		t := &tasks[i]
-		if t.Split != split {
-			continue
-		}
-		row := ray.Row{Arena: arena.Ref(), Task: t.ID, Prompt: []ray.Message{{Role: "user", Content: t.Turns[0].Prompt}}}
+func (f *rayWriteFlags) writeNeMoRL(e *rowExport) (run rayRun, err error) {
+	n := &f.nemo
+	if n.Train, err = gymLines(e, astra.SplitTrain); err != nil {
+		return run, err
+	}
+	if n.Eval, err = gymLines(e, astra.SplitValidation); err != nil {
+		return run, err
+	}
+	command, err := ray.WriteNeMoRL(f.out, f.of(len(n.Train)), *n)
+	return rayRun{f.out, len(n.Train), len(n.Eval), command}, err
+}
+
+// gymLines are the rows of a split for NeMo Gym.
+func gymLines(e *rowExport, split astra.Split) (lines []json.RawMessage, err error) {
+	var all bytes.Buffer
+	if err := e.ofSplit(&all, split, writeGym); err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(all.Bytes()) {
+		lines = append(lines, line)
+	}
+	return lines, nil
+}
+
+func (f *rayWriteFlags) writeVerl(e *rowExport) (run rayRun, err error) {
+	v := &f.verl
+	if err := e.ofSplit(nil, astra.SplitTrain, verlRows(&v.Train)); err != nil {
+		return run, err
+	}
+	if err := e.ofSplit(nil, astra.SplitValidation, verlRows(&v.Eval)); err != nil {
+		return run, err
+	}
+	command, err := ray.WriteVerl(f.out, f.of(len(v.Train)), *v)
+	return rayRun{f.out, len(v.Train), len(v.Eval), command}, err
+}
+
+// verlRows collects tasks as verl draws them.
+func verlRows(to *[]ray.Row) rowWriter {
+	return func(_ io.Writer, a *astra.Arena, t *astra.Task, opts *rows.ExportOptions) ([]string, error) {
+		row := ray.Row{Arena: a.Ref(), Task: t.ID, Prompt: []ray.Message{{Role: "user", Content: t.Turns[0].Prompt}}}
 		if t.Seed != nil {
 			row.Seed = *t.Seed
 		}
-		for _, name := range arena.InitialTools(t) {
-			tool := arena.Tool(name)
+		tools, notes := opts.Shown(a, t)
+		for _, tool := range tools {
 			row.Tools = append(row.Tools, ray.Tool{Name: tool.Name, Description: tool.Description, Parameters: tool.Input})
 		}
-		rows = append(rows, row)
+		*to = append(*to, row)
+		return notes, nil
 	}
-	return rows
 }

@@ -47,6 +47,22 @@ func (o *ExportOptions) arena(name string) *astra.Arena {
 	return o.Arena(name)
 }
 
+// Shown are the tools that an episode of a task begins with, and what of them is not there.
+func (o *ExportOptions) Shown(a *astra.Arena, t *astra.Task) (tools []*astra.Tool, notes []string) {
+	for _, name := range a.InitialTools(t) {
+		tools = append(tools, a.Tool(name))
+	}
+	for _, ref := range t.Distractors {
+		name, tool, _ := strings.Cut(ref, "/")
+		if far := o.arena(name); far != nil && far.Tool(tool) != nil {
+			tools = append(tools, far.Tool(tool))
+			continue
+		}
+		notes = append(notes, "the distractor "+ref+" is left out: its arena is not there")
+	}
+	return tools, notes
+}
+
 // RLOf writes a task of a Python arena as an ASTRA-RL row. The row says less than a task can:
 // that some texts are to come out of some tools. What depends on more than that is refused,
 // and so is what is not Python: nothing translates code. Whether the row can be solved is for
@@ -85,6 +101,8 @@ func refuseRL(a *astra.Arena, t *astra.Task) error {
 		return fmt.Errorf("the tools are methods of the class %s, and a row has functions", a.Class)
 	case len(t.Turns) != 1:
 		return fmt.Errorf("%d turns, and a row has one prompt", len(t.Turns))
+	case t.User != nil:
+		return errors.New("a simulated user, and a row has none")
 	case len(t.Scenario) > 0:
 		return errors.New("a scenario, which the tools of a row are not told")
 	case len(t.Verify) > 0:

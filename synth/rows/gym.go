@@ -2,9 +2,9 @@ package rows
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/astra-arenas/astra"
 	"github.com/astra-arenas/astra/synth"
@@ -71,12 +71,15 @@ type GymAgent struct {
 
 // GymOf writes a task as a NeMo Gym row. Of a task with several turns a row could tell the
 // first only, so it is refused unless the row is for the Gymnasium agent, which is told each
-// message by the server; so are tools whose schemas only a runtime knows.
+// message by the server; so are tools whose schemas only a runtime knows, and tasks whose user
+// is simulated, which the server does not serve to NeMo Gym.
 func GymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) {
-	if opts.gymnasium() {
+	switch {
+	case t.User != nil:
+		return nil, errors.New("a simulated user, whom no agent of NeMo Gym brings")
+	case opts.gymnasium():
 		return gymnasiumOf(a, t, opts)
-	}
-	if len(t.Turns) != 1 {
+	case len(t.Turns) != 1:
 		return nil, fmt.Errorf("%d turns, and a row has one; the Gymnasium agent plays such tasks", len(t.Turns))
 	}
 	r, err := gymOf(a, t, opts)
@@ -119,22 +122,13 @@ func gymOf(a *astra.Arena, t *astra.Task, opts *ExportOptions) (*GymRow, error) 
 		return nil, fmt.Errorf("there is no way %q to tell what cannot be judged", opts.Invalid)
 	}
 	r.ResponsesCreateParams.Input = []GymMessage{}
-	for _, name := range a.InitialTools(t) {
-		if err := r.add(a.Tool(name)); err != nil {
+	shown, notes := opts.Shown(a, t)
+	for _, tool := range shown {
+		if err := r.add(tool); err != nil {
 			return nil, err
 		}
 	}
-	for _, ref := range t.Distractors {
-		name, tool, _ := strings.Cut(ref, "/")
-		far := opts.arena(name)
-		if far == nil || far.Tool(tool) == nil {
-			r.Notes = append(r.Notes, "the distractor "+ref+" is left out: its arena is not there")
-			continue
-		}
-		if err := r.add(far.Tool(tool)); err != nil {
-			return nil, err
-		}
-	}
+	r.Notes = notes
 	return r, nil
 }
 

@@ -2,6 +2,7 @@ package ray
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,17 +14,18 @@ import (
 	yaml "go.yaml.in/yaml/v3"
 )
 
-func run() Run {
+func verlRun() (Run, Verl) {
 	tool := Tool{Name: "look", Description: "Looks.", Parameters: json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"}}}`)}
 	row := func(task string, seed int64) Row {
 		return Row{Arena: "shop@sha256:1", Task: task, Seed: seed, Prompt: []Message{{"user", "Wo ist «" + task + "»?"}}, Tools: []Tool{tool}}
 	}
-	return Run{Train: []Row{row("t1", 1), row("t2", -2)}, Eval: []Row{row("e1", 3)}, Model: "a model's", Group: 8, Batch: 2, Steps: 10, Rate: 1e-6}
+	return Run{Model: "a model's", Group: 8, Batch: 2, Steps: 10}, Verl{Train: []Row{row("t1", 1), row("t2", -2)}, Eval: []Row{row("e1", 3)}, AgentLoop: "loops.Astra", Tool: "tools.Astra", Rate: 1e-6}
 }
 
 func TestWriteVerl(t *testing.T) {
 	dir := t.TempDir()
-	cmd, err := WriteVerl(dir, run(), Verl{AgentLoop: "loops.Astra", Tool: "tools.Astra"})
+	r, v := verlRun()
+	cmd, err := WriteVerl(dir, r, v)
 	must(t, err)
 	out, err := exec.CommandContext(t.Context(), "sh", "-c", "printf '%s\\n' "+strings.TrimPrefix(cmd, "python3 ")).Output()
 	must(t, err)
@@ -53,13 +55,14 @@ func TestVerlReads(t *testing.T) {
 		t.Skip("verl is not there: make peers-trainers")
 	}
 	for _, model := range []string{"Qwen/Qwen3-0.6B", "1000", `/ckpt/step=100,b(c)\'d\`, "/模型"} {
-		r, dir := run(), t.TempDir()
+		r, v := verlRun()
+		dir := t.TempDir()
 		r.Model = model
-		r.Train[0].Tools = []Tool{{Name: "look", Description: `Costs ${price}, \${x} and \\${x}.`, Parameters: json.RawMessage(`{"type":"object"}`)},
+		v.Train[0].Tools = []Tool{{Name: "look", Description: `Costs ${price}, \${x} and \\${x}.`, Parameters: json.RawMessage(`{"type":"object"}`)},
 			{Name: "find", Description: "Finds.", Parameters: json.RawMessage(`{"type":"object","required":["a"],"properties":{"a":{"anyOf":[{"type":"integer"},{"type":"null"}],"description":"${b}"},"c":true,"d":{"enum":[1,"x"]},"e":{"items":{}}}}`)}}
-		r.Train, r.Eval = r.Train[:1], nil
+		v.Train, v.Eval = v.Train[:1], nil
 		r.Batch = 1
-		command, err := WriteVerl(dir, r, Verl{AgentLoop: "loops.Astra", Tool: "tools.Astra"})
+		command, err := WriteVerl(dir, r, v)
 		must(t, err)
 		cmd := exec.CommandContext(t.Context(), exe, "testdata/verl_reads.py", dir, command)
 		cmd.Stderr = t.Output()
@@ -98,18 +101,25 @@ print(json.dumps([row["prompt"], row["agent_name"], row["reward_model"]["style"]
 	}
 }
 
+func nemoRun() (Run, NeMoRL) {
+	r, _ := verlRun()
+	return r, NeMoRL{Train: []json.RawMessage{json.RawMessage("{\"id\":\n\"<t1>\"}"), json.RawMessage(`{"id":"t2"}`)}, Root: "/opt/their's", Base: "base.yaml", Gym: []string{"gym.yaml"}}
+}
+
 func TestWriteNeMoRL(t *testing.T) {
 	dir := t.TempDir()
-	cmd, err := WriteNeMoRL(dir, run(), NeMoRL{Invalid: "error", Root: "/opt/their's", Base: "base.yaml", Agent: "astra", Gym: []string{"gym.yaml"}})
+	r, n := nemoRun()
+	cmd, err := WriteNeMoRL(dir, r, n)
 	must(t, err)
 	if want := `python3 '/opt/their'\''s/examples/nemo_gym/run_grpo_nemo_gym.py' --config grpo.yaml`; cmd != want {
 		t.Errorf("run by %s, want %s", cmd, want)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "train.jsonl"))
-	must(t, err)
-	want := `{"responses_create_params":{"input":[{"role":"user","content":"Wo ist «t1»?"}],"tools":[{"type":"function","name":"look","description":"Looks.","parameters":{"type":"object","properties":{"id":{"type":"string"}}},"strict":false}],"parallel_tool_calls":false},"verifier_metadata":{"arena":"shop","digest":"sha256:1","task":"t1","invalid":"error"},"agent_ref":{"name":"astra","type":"responses_api_agents"}}`
-	if first, _, _ := strings.Cut(string(b), "\n"); first != want {
-		t.Errorf("row\n%s, want\n%s", first, want)
+	for file, want := range map[string]string{"train.jsonl": "{\"id\":\"<t1>\"}\n{\"id\":\"t2\"}\n", "eval.jsonl": "{\"id\":\"<t1>\"}\n"} {
+		b, err := os.ReadFile(filepath.Join(dir, file))
+		must(t, err)
+		if string(b) != want {
+			t.Errorf("%s has %s, want %s", file, b, want)
+		}
 	}
 	var c struct {
 		GRPO struct {
@@ -131,44 +141,44 @@ func TestWriteNeMoRL(t *testing.T) {
 			} `yaml:"nemo_gym"`
 		} `yaml:"env"`
 	}
-	b, err = os.ReadFile(filepath.Join(dir, "grpo.yaml"))
+	b, err := os.ReadFile(filepath.Join(dir, "grpo.yaml"))
 	must(t, err)
 	if must(t, yaml.Unmarshal(b, &c)); c.GRPO.Group != 8 || c.GRPO.Epochs != 10 || c.Policy.Batch != 16 || c.Data.Older != "train.jsonl" || c.Data.Train.Path != "train.jsonl" || !slices.Equal(c.Env.Gym.Configs, []string{policyServer, "gym.yaml"}) {
 		t.Errorf("%s", b)
 	}
 }
 
-func TestNeMoRLGoesOnFromAnotherFile(t *testing.T) {
-	_, err := WriteNeMoRL(t.TempDir(), run(), NeMoRL{Base: "./grpo.yaml", Agent: "astra", Gym: []string{"gym.yaml"}})
-	if err == nil || !strings.Contains(err.Error(), "give the base another name") {
-		t.Errorf("a base of its own name: %v, want a refusal", err)
+func TestNeMoRLRefuses(t *testing.T) {
+	for want, spoil := range map[string]func(*Run, *NeMoRL){
+		"give the base another name": func(_ *Run, n *NeMoRL) { n.Base = "./grpo.yaml" },
+		"want a base configuration":  func(_ *Run, n *NeMoRL) { n.Gym = nil },
+		"one task or more":           func(_ *Run, n *NeMoRL) { n.Train = nil },
+		"more than the 2 tasks":      func(r *Run, _ *NeMoRL) { r.Batch = 3 },
+		"row 1":                      func(_ *Run, n *NeMoRL) { n.Train[1] = json.RawMessage(`{`) },
+	} {
+		r, n := nemoRun()
+		spoil(&r, &n)
+		if _, err := WriteNeMoRL(t.TempDir(), r, n); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 
-func TestRunRefuses(t *testing.T) {
-	other := run()
-	other.Eval[0].Tools = []Tool{{Name: "look", Parameters: json.RawMessage(`{}`)}}
-	small := run()
-	small.Group = 1
-	large := run()
-	large.Batch = 3
-	looked := run()
-	looked.Model = "/m/${x}"
-	broken := run()
-	broken.Train[0].Tools[0].Parameters = json.RawMessage(`{`)
-	for want, c := range map[string]struct {
-		r Run
-		v Verl
-	}{
-		"two tools are named": {other, Verl{"a.B", "a.C"}},
-		"groups of two":       {small, Verl{"a.B", "a.C"}},
-		"more than the 2":     {large, Verl{"a.B", "a.C"}},
-		"verl would look up":  {looked, Verl{"a.B", "a.C"}},
-		"are no JSON":         {broken, Verl{"a.B", "a.C"}},
-		"as module.Name":      {run(), Verl{"a.B; rm", "a.C"}},
-		"a model and one":     {Run{}, Verl{"a.B", "a.C"}},
+func TestVerlRefuses(t *testing.T) {
+	for want, spoil := range map[string]func(*Run, *Verl){
+		"two tools are named":  func(_ *Run, v *Verl) { v.Eval[0].Tools = []Tool{{Name: "look", Parameters: json.RawMessage(`{}`)}} },
+		"groups of two":        func(r *Run, _ *Verl) { r.Group = 1 },
+		"more than the 2":      func(r *Run, _ *Verl) { r.Batch = 3 },
+		"verl would look up":   func(r *Run, _ *Verl) { r.Model = "/m/${x}" },
+		`parameters of "look"`: func(_ *Run, v *Verl) { v.Train[0].Tools[0].Parameters = json.RawMessage(`{`) },
+		"as module.Name":       func(_ *Run, v *Verl) { v.AgentLoop = "a.B; rm" },
+		"rate above 0":         func(_ *Run, v *Verl) { v.Rate = math.NaN() },
+		"a task and a prompt":  func(_ *Run, v *Verl) { v.Train[1].Prompt = nil },
+		"a model and one":      func(r *Run, _ *Verl) { r.Model = "" },
 	} {
-		if _, err := WriteVerl(t.TempDir(), c.r, c.v); err == nil || !strings.Contains(err.Error(), want) {
+		r, v := verlRun()
+		spoil(&r, &v)
+		if _, err := WriteVerl(t.TempDir(), r, v); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}

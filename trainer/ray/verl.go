@@ -1,6 +1,9 @@
 package ray
 
 import (
+	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,12 +14,53 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
+// A Row is a task as verl draws it: what its episode is opened with, and its public view. It
+// has nothing that decides a score, which the gateway gives.
+type Row struct {
+	Arena  string // name@digest
+	Task   string
+	Seed   int64     // of the world
+	Prompt []Message // what the policy sees before it acts
+	Tools  []Tool    // in view at first
+}
+
+// A Message is one of a chat.
+type Message struct {
+	Role    string `parquet:"role"`
+	Content string `parquet:"content"`
+}
+
+// A Tool is what the policy is shown of one.
+type Tool struct {
+	Name        string
+	Description string
+	Parameters  json.RawMessage // a JSON Schema
+}
+
 // Verl is what a verl run has beside the run itself. Both classes are the operator's, in
 // Python that the workers can import: verl calls a tool's create, execute and release once a
 // call, so an episode is kept by the agent loop, which opens it by the row's create_kwargs.
 type Verl struct {
-	AgentLoop string // class, as module.Name
-	Tool      string // class, as module.Name
+	Train, Eval []Row
+	AgentLoop   string // class, as module.Name
+	Tool        string // class, as module.Name
+	Rate        float64
+}
+
+// check says what is wrong with it.
+func (v *Verl) check() error {
+	if !dotted.MatchString(v.AgentLoop) || !dotted.MatchString(v.Tool) {
+		return fmt.Errorf("%.60q and %.60q: want classes in Python, as module.Name", v.AgentLoop, v.Tool)
+	}
+	if !(v.Rate > 0) {
+		return errors.New("want a learning rate above 0")
+	}
+	for i, row := range slices.Concat(v.Train, v.Eval) {
+		if row.Arena == "" || row.Task == "" || len(row.Prompt) == 0 {
+			return fmt.Errorf("row %d: want an arena, a task and a prompt", i)
+		}
+	}
+	return nil
 }
 
 type verlRow struct {
@@ -51,16 +95,13 @@ type verlExtra struct {
 // train.parquet and eval.parquet, agent.yaml, tools.yaml with every tool of every row once.
 // Two arenas whose tools differ under one name are an error: verl knows tools by name alone.
 func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
-	if err := r.check(); err != nil {
+	if err := cmp.Or(r.check(len(v.Train)), v.check()); err != nil {
 		return "", err
-	}
-	if !dotted.MatchString(v.AgentLoop) || !dotted.MatchString(v.Tool) {
-		return "", fmt.Errorf("%.60q and %.60q: want classes in Python, as module.Name", v.AgentLoop, v.Tool)
 	}
 	if strings.Contains(r.Model, "${") {
 		return "", fmt.Errorf("the model %.200q: verl would look up what ${ begins", r.Model)
 	}
-	tools, err := verlTools(slices.Concat(r.Train, r.Eval), v.Tool)
+	tools, err := verlTools(slices.Concat(v.Train, v.Eval), v.Tool)
 	if err != nil {
 		return "", err
 	}
@@ -73,10 +114,10 @@ func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
 	if err := writeYAML(dir, "agent.yaml", []map[string]string{{"name": "astra", "_target_": v.AgentLoop}}); err != nil {
 		return "", err
 	}
-	if err := writeVerlRows(filepath.Join(dir, "train.parquet"), "train", r.Train); err != nil {
+	if err := writeVerlRows(filepath.Join(dir, "train.parquet"), "train", v.Train); err != nil {
 		return "", err
 	}
-	if err := writeVerlRows(filepath.Join(dir, "eval.parquet"), "eval", r.eval()); err != nil {
+	if err := writeVerlRows(filepath.Join(dir, "eval.parquet"), "eval", evalRows(v.Train, v.Eval)); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("python3 -m verl.trainer.main_ppo %s algorithm.adv_estimator=grpo algorithm.use_kl_in_reward=False"+
@@ -87,7 +128,7 @@ func WriteVerl(dir string, r Run, v Verl) (entrypoint string, err error) {
 		" actor_rollout_ref.actor.optim.lr=%g actor_rollout_ref.rollout.n=%d"+
 		" actor_rollout_ref.rollout.multi_turn.enable=True actor_rollout_ref.rollout.multi_turn.tool_config_path=tools.yaml"+
 		" actor_rollout_ref.rollout.agent.agent_loop_config_path=agent.yaml trainer.total_training_steps=%d trainer.total_epochs=%d",
-		Quote("actor_rollout_ref.model.path="+hydra(r.Model)), r.Batch, maxPrompt, maxResponse, r.Batch, r.Rate, r.Group, r.Steps, r.epochs()), nil
+		Quote("actor_rollout_ref.model.path="+hydra(r.Model)), r.Batch, maxPrompt, maxResponse, r.Batch, v.Rate, r.Group, r.Steps, r.epochs(len(v.Train))), nil
 }
 
 // What a prompt and a rollout may have, in tokens. verl's own 512 cuts prompts from the left, where the tools stand.
