@@ -14,9 +14,6 @@ const fuelGlobal = "astra_fuel"
 // what a loop pass costs.
 const bulkShift = 8
 
-// maxLocals is what WebAssembly engines allow in one function.
-const maxLocals = 50_000
-
 // What the rewriter adds to a module's imports and exports.
 const (
 	hostModuleName = "astra_meter"
@@ -183,7 +180,7 @@ func (m *module) meterElements(body []byte) ([]byte, error) {
 		return nil, nil
 	}
 	r := &reader{b: body}
-	n := r.u32()
+	n := r.count()
 	o := appendULEB(nil, uint64(n))
 	for ; n > 0 && r.err == nil; n-- {
 		o = m.element(r, o)
@@ -211,7 +208,8 @@ func (m *module) element(r *reader, o []byte) []byte {
 	if flags&3 != 0 {
 		o = append(o, r.byte())
 	}
-	n := r.u32()
+	n := r.count()
+	r.add(&m.slots, uint64(n), maxSlots, "table entries")
 	o = appendULEB(o, uint64(n))
 	for ; n > 0 && r.err == nil; n-- {
 		if flags&4 != 0 {
@@ -226,12 +224,16 @@ func (m *module) element(r *reader, o []byte) []byte {
 func (m *module) meterCode(body []byte) ([]byte, error) {
 	r := &reader{b: body}
 	n := r.u32()
-	if int64(n) != int64(len(m.funcs)) {
-		return nil, fmt.Errorf("%d functions, but %d bodies", len(m.funcs), n)
+	own := m.funcs[len(m.imports):]
+	if int64(n) != int64(len(own)) {
+		return nil, fmt.Errorf("%d functions, but %d bodies", len(own), n)
 	}
 	out := appendULEB(make([]byte, 0, len(body)*2), uint64(n))
-	for i, typ := range m.funcs {
+	for i, typ := range own {
 		code := r.bytes(r.u32())
+		if len(code) > maxBody {
+			r.fail("function %d has %d bytes; there may be %d", len(m.imports)+i, len(code), maxBody)
+		}
 		if r.err != nil {
 			return nil, r.err
 		}
@@ -255,6 +257,9 @@ type function struct {
 	m    *module
 	out  []byte
 	left uint64 // the number of our first local
+
+	blocks  uint64 // as the compiler sees them
+	targets uint64 // of br_table
 }
 
 func (f *function) rewrite(params int) {
@@ -267,6 +272,7 @@ func (f *function) rewrite(params int) {
 			f.r.fail("local type %#x is not supported, or too many locals", t)
 		}
 	}
+	f.r.add(&f.m.locals, f.left, maxAllLocals, "locals")
 	if f.r.err != nil {
 		return
 	}
@@ -277,6 +283,7 @@ func (f *function) rewrite(params int) {
 	for f.r.more() {
 		f.instruction()
 	}
+	f.bound()
 }
 
 // tick takes one unit: fuel = left = fuel - 1; if left < 0, the host is called.
@@ -323,16 +330,20 @@ func (f *function) instruction() {
 	switch {
 	case op == 0x00 || op == 0x01 || op == 0x05 || op == opEnd || op == 0x0f || op == opDrop || op == 0x1b || op >= 0x45 && op <= 0xc4 || op == 0xd1:
 	case op == opBlock || op == opLoop || op == opIf:
-		r.skip(1)
+		f.block(op)
 	case op == opCall || op == opRefFunc:
-		f.out = f.m.reference(r, append(f.out, op))
+		f.function(op)
 		return
 	case op == 0x0c || op == 0x0d || op >= opLocalGet && op <= 0x25 || op == 0x41 || op == opI64Const || op == 0xd0:
 		r.skip(1)
 	case op == 0x11: // call_indirect
-		r.skip(2)
+		f.pushes(f.m.readTypeIndex(r))
+		r.skip(1)
 	case op == opBrTable:
-		r.each(func() { r.skip(1) })
+		r.each(func() {
+			f.targets++
+			r.skip(1)
+		})
 		r.skip(1)
 	case op == opSelectTyped:
 		readValueTypes(r)
@@ -357,6 +368,34 @@ func (f *function) instruction() {
 	f.out = append(f.out, r.b[start:r.at]...)
 	if op == opLoop {
 		f.tick()
+	}
+}
+
+// block reads a block's type. One that is no value type is the number of a function type.
+func (f *function) block(op byte) {
+	f.blocks += blockWeights[op]
+	if f.r.more() && (f.r.b[f.r.at] == blockVoid || isValueType(f.r.b[f.r.at])) {
+		f.r.at++
+	} else if t := f.m.readTypeIndex(&f.r); f.r.err == nil {
+		f.r.add(&f.m.values, f.m.types[t].values(), maxValues, "values")
+	}
+}
+
+// function copies a call or a reference, and renumbers it.
+func (f *function) function(op byte) {
+	i := f.r.u32()
+	if int64(i) >= int64(len(f.m.funcs)) {
+		f.r.fail("function %d of %d", i, len(f.m.funcs))
+	} else if op == opCall {
+		f.pushes(f.m.funcs[i])
+	}
+	f.out = f.m.appendReference(append(f.out, op), i)
+}
+
+// pushes counts what a call leaves if that is several values: others have an instruction each.
+func (f *function) pushes(typ uint32) {
+	if f.r.err == nil && f.m.types[typ].results > 1 {
+		f.r.add(&f.m.values, uint64(f.m.types[typ].results), maxValues, "values")
 	}
 }
 

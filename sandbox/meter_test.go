@@ -127,6 +127,33 @@ func TestRenumbering(t *testing.T) {
 	}
 }
 
+// withSection is a good module with a section more, or another one.
+func withSection(id byte, content ...byte) []byte {
+	return appendBlock(append(wasmOf(), id), content)
+}
+
+// functions assembles a module of n functions without locals. All are of one type, with
+// parameters and results of i32.
+func functions(params, results, n int, body ...byte) []byte {
+	values := func(n int) []byte { return append(appendULEB(nil, uint64(n)), bytes.Repeat([]byte{0x7f}, n)...) }
+	return assembled(append(append([]byte{1, 0x60}, values(params)...), values(results)...), n, append([]byte{0}, body...))
+}
+
+// functionsWith is functions with locals, but neither parameters nor results.
+func functionsWith(n int, locals []byte, body ...byte) []byte {
+	return assembled([]byte{1, 0x60, 0, 0}, n, append(locals, body...))
+}
+
+func assembled(types []byte, n int, body []byte) []byte {
+	b := []byte(wasmHeader)
+	add := func(id byte, content ...byte) { b = appendBlock(append(b, id), content) }
+	add(1, types...)
+	add(3, append(appendULEB(nil, uint64(n)), make([]byte, n)...)...)
+	add(7, 1, 1, 'f', 0, 0)
+	add(10, append(appendULEB(nil, uint64(n)), bytes.Repeat(appendBlock(nil, body), n)...)...)
+	return b
+}
+
 func TestMeterRefuses(t *testing.T) {
 	good := wasmOf()
 	for _, c := range []struct {
@@ -149,6 +176,29 @@ func TestMeterRefuses(t *testing.T) {
 		{"endless number", wasmOf(bytes.Repeat([]byte{0x41, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 2)...), "number too long"},
 		{"its own fuel", bytes.Replace(good, []byte{7, 5, 1, 1, 'f'}, append([]byte{7, 14, 1, 10}, fuelGlobal...), 1), "exports astra_fuel itself"},
 		{"repeated section", append(bytes.Clone(good), 10, 1, 0), "unknown or repeated"},
+		{"data announced", withSection(11, 0xc8, 0xc8, 0xfa, 0xfa, 1, 0), "526296136 entries; there may be"},
+		{"data cut", withSection(11, 1, 0, 0x41, 0, opEnd, 5, 1), "bytes announced"},
+		{"data of another kind", withSection(11, 1, 3), "segment of kind 3"},
+		{"table", withSection(4, 1, 0x70, 0, 0x81, 0x80, 0x20), "more than 524288 table entries"},
+		{"tables", withSection(4, 2, 0x70, 1, 0x81, 0x80, 0x10, 0xff, 0xff, 0x7f, 0x6f, 0, 0x80, 0x80, 0x10), "more than 524288 table entries"},
+		{"table that begins with a value", withSection(4, 1, 0x40, 0, 0x70, 0, 1, opRefFunc, 1, opEnd), "a table of type 0x40"},
+		{"table's limits", withSection(4, 1, 0x70, 3, 1, 1), "limits of kind 3"},
+		{"segments announced", withSection(9, 0xff, 0xff, 0xff, 0xff, 0xf), "entries; there may be"},
+		{"segment announced", withSection(9, 1, 1, 0, 0xff, 0xff, 0xff, 0xff, 0xf), "entries; there may be"},
+		{"segments", withSection(9, append([]byte{3}, bytes.Repeat(append([]byte{1, 0, 0x80, 0x80, 0x10}, make([]byte, maxEntries)...), 3)...)...), "more than 524288 table entries"},
+		{"parameters", functions(1001, 0, 1, opEnd), "1001 parameters or results; there may be 1000"},
+		{"results of calls", functions(0, 1000, 1, append(bytes.Repeat([]byte{opCall, 0}, 1100), opEnd)...), "more than 1048576 values"},
+		{"results of calls through a table", functions(0, 1000, 1, append(bytes.Repeat([]byte{0x11, 0, 0}, 1100), opEnd)...), "more than 1048576 values"},
+		{"parameters of blocks", functions(1000, 0, 1, append(bytes.Repeat([]byte{opBlock, 0}, 1100), opEnd)...), "more than 1048576 values"},
+		{"unknown type of a block", wasmOf(opBlock, 1, opEnd), "type 1 of 1"},
+		{"unknown function", wasmOf(opCall, 2), "function 2 of 2"},
+		{"locals", functionsWith(90, []byte{1, 0xc0, 0x84, 3, 0x7f}, opEnd), "more than 4194304 locals"},
+		{"a long body", wasmOf(bytes.Repeat([]byte{1}, maxBody)...), "function 1 has 7654323 bytes; there may be 7654321"},
+		{"blocks", wasmOf(bytes.Repeat([]byte{opBlock, blockVoid}, 30_000)...), "30000 blocks, 0 targets of branches and 0 locals are too many together"},
+		{"loops", wasmOf(bytes.Repeat([]byte{opLoop, blockVoid}, 7500)...), "30000 blocks"},
+		{"targets", wasmOf(append([]byte{0x41, 0, opBrTable, 0x80, 0x80, 0x10}, make([]byte, maxEntries+1)...)...), "262144 targets of branches"},
+		{"blocks and locals", functionsWith(1, []byte{1, 0xc0, 0x84, 3, 0x7f}, bytes.Repeat([]byte{opBlock, blockVoid}, 200)...), "200 blocks, 0 targets of branches and 49728 locals"},
+		{"work of all functions", functions(0, 0, 20, append(bytes.Repeat([]byte{opBlock, blockVoid}, 20_000), opEnd)...), "function 10: at byte 40002: the functions are too large and too many"},
 	} {
 		if _, _, err := meter(c.module, true); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: meter = %v, want %s", c.name, err, c.want)
@@ -165,6 +215,8 @@ func FuzzRewrite(f *testing.F) {
 	f.Add(wasmOf(0x41, 0, 0x0e, 0, 0, 0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x1a))
 	f.Add(wasmOf()[:40])
 	f.Add([]byte(wasmHeader + "\x01\xff\xff\xff\xff\x0f"))
+	f.Add(withSection(11, 0xc8, 0xc8, 0xfa, 0xfa, 1, 0))
+	f.Add(withSection(4, 1, 0x70, 0, 1))
 	ctx := context.Background()
 	rt := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter().WithMemoryLimitPages(16))
 	f.Cleanup(func() { rt.Close(ctx) })
@@ -176,7 +228,7 @@ func FuzzRewrite(f *testing.F) {
 		if len(metered) > 100*len(b)+1000 {
 			t.Fatalf("%d bytes became %d", len(b), len(metered))
 		}
-		before, err := rt.CompileModule(ctx, b)
+		before, err := rt.CompileModule(ctx, plain(b))
 		if err != nil {
 			return
 		}
@@ -187,6 +239,18 @@ func FuzzRewrite(f *testing.F) {
 		}
 		after.Close(ctx)
 	})
+}
+
+// plain is a module without custom sections, of which we let wazero read none.
+func plain(b []byte) []byte {
+	m, _ := parseModule(b)
+	out := []byte(wasmHeader)
+	for _, id := range sectionOrder {
+		if m.sections[id] != nil {
+			out = appendBlock(append(out, id), m.sections[id])
+		}
+	}
+	return out
 }
 
 // FuzzCall holds that no arguments end in an error, or harm the world.

@@ -72,7 +72,7 @@ func (r *reader) skip(n uint32) {
 
 // each calls f for every entry of a vector.
 func (r *reader) each(f func()) {
-	for n := r.u32(); n > 0 && r.err == nil; n-- {
+	for n := r.count(); n > 0 && r.err == nil; n-- {
 		f()
 	}
 }
@@ -85,29 +85,34 @@ const (
 	typeSection    = 1
 	importSection  = 2
 	funcSection    = 3
+	tableSection   = 4
 	globalSection  = 6
 	exportSection  = 7
 	startSection   = 8
 	elementSection = 9
 	codeSection    = 10
+	dataSection    = 11
 	lastSection    = 12
 )
 
 // sectionOrder is how sections follow each other; 12 counts data segments.
-var sectionOrder = []byte{typeSection, importSection, funcSection, 4, 5, globalSection, exportSection, startSection, elementSection, 12, codeSection, 11}
+var sectionOrder = []byte{typeSection, importSection, funcSection, tableSection, 5, globalSection, exportSection, startSection, elementSection, 12, codeSection, dataSection}
 
 // A funcType says how many parameters and results a function has.
 type funcType struct{ params, results int }
+
+func (t funcType) values() uint64 { return uint64(t.params + t.results) }
 
 // A module is what the rewriter must know of one.
 type module struct {
 	sections [lastSection + 1][]byte
 	types    []funcType
 	imports  []string // functions, as "module.name"; nothing else may be imported
-	funcs    []uint32 // the types of its own functions
+	funcs    []uint32 // the types of these, then of its own functions
 	globals  []bool   // whether each can change
 	exports  map[string]bool
 	counts   bool // it is to count
+	bounds
 }
 
 const wasmHeader = "\x00asm\x01\x00\x00\x00"
@@ -141,7 +146,7 @@ func (m *module) read(id byte) error {
 	r := &reader{b: m.sections[id]}
 	switch id {
 	case typeSection:
-		r.each(func() { m.types = append(m.types, readFuncType(r)) })
+		r.each(func() { m.types = append(m.types, m.readFuncType(r)) })
 	case importSection:
 		r.each(func() { m.readImport(r) })
 	case funcSection:
@@ -158,6 +163,10 @@ func (m *module) read(id byte) error {
 			r.byte()
 			r.u32()
 		})
+	case tableSection:
+		r.each(func() { m.readTable(r) })
+	case dataSection:
+		r.each(func() { m.readData(r) })
 	}
 	if r.err != nil {
 		return fmt.Errorf("section %d: %w", id, r.err)
@@ -194,23 +203,29 @@ func (m *module) expression(r *reader, o []byte) []byte {
 }
 
 // reference copies the number of a function: one import more comes before our own.
-func (m *module) reference(r *reader, o []byte) []byte {
-	i := r.u32()
+func (m *module) reference(r *reader, o []byte) []byte { return m.appendReference(o, r.u32()) }
+
+func (m *module) appendReference(o []byte, i uint32) []byte {
 	if int64(i) >= int64(len(m.imports)) {
 		i++
 	}
 	return appendULEB(o, uint64(i))
 }
 
-func readFuncType(r *reader) funcType {
+func (m *module) readFuncType(r *reader) funcType {
 	if form := r.byte(); form != 0x60 {
 		r.fail("type form %#x is not supported", form)
 	}
-	return funcType{params: readValueTypes(r), results: readValueTypes(r)}
+	t := funcType{params: readValueTypes(r), results: readValueTypes(r)}
+	r.add(&m.values, t.values(), maxValues, "values")
+	return t
 }
 
 func readValueTypes(r *reader) int {
 	types := r.bytes(r.u32())
+	if len(types) > maxArity {
+		r.fail("%d parameters or results; there may be %d", len(types), maxArity)
+	}
 	for _, t := range types {
 		if !isValueType(t) {
 			r.fail("value type %#x is not supported", t)
@@ -236,7 +251,37 @@ func (m *module) readImport(r *reader) {
 		return
 	}
 	m.imports = append(m.imports, name)
-	m.readTypeIndex(r)
+	m.funcs = append(m.funcs, m.readTypeIndex(r))
+}
+
+// readTable reads a table's type and limits. (WebAssembly 2.0, 5.5.7)
+func (m *module) readTable(r *reader) {
+	if t := r.byte(); t != 0x70 && t != 0x6f {
+		r.fail("a table of type %#x is not supported", t)
+	}
+	limited := r.byte()
+	if limited > 1 {
+		r.fail("limits of kind %d are not supported", limited)
+	}
+	r.add(&m.slots, uint64(r.u32()), maxSlots, "table entries")
+	if limited == 1 {
+		r.u32()
+	}
+}
+
+// readData reads a data segment. (WebAssembly 2.0, 5.5.14)
+func (m *module) readData(r *reader) {
+	kind := r.u32()
+	if kind > 2 {
+		r.fail("segment of kind %d", kind)
+	}
+	if kind == 2 {
+		r.u32()
+	}
+	if kind != 1 {
+		m.expression(r, nil)
+	}
+	r.bytes(r.u32())
 }
 
 func appendULEB(o []byte, v uint64) []byte {
