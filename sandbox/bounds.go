@@ -1,10 +1,12 @@
 package sandbox
 
-// What a module may have, so that a small file is nothing large to the compiler. That makes
-// room for all that is announced, and its time grows with the square of a function's blocks
-// and, for each block, with its locals. CPython, the largest module that we know, has a tenth
-// of these at most. Limits of one function are those that WebAssembly engines share
-// (JavaScript API, implementation-defined limits).
+// What a module may have, as wazero makes room for all that is announced before it reads it.
+// CPython, the largest module that we know, has a tenth of any at most. Limits of one function
+// are those that WebAssembly engines share (JavaScript API, implementation-defined limits).
+//
+// maxWork keeps out what is plainly too much for the compiler, whose time grows with the
+// square of a function's blocks and, for each block, with its locals. It is no bound of its
+// time and memory against an author who knows it (ROUGH_EDGES).
 const (
 	maxEntries   = 1 << 18 // of a section, or of a vector in it
 	maxSlots     = 1 << 19 // of all tables, with the entries of the segments that fill them
@@ -12,9 +14,9 @@ const (
 	maxLocals    = 50_000 // of one function
 	maxAllLocals = 1 << 22
 	maxArity     = 1000    // parameters of a function, or results
-	maxValues    = 1 << 20 // of all types, and of all calls and blocks that have several
-	maxWork      = 1 << 29 // of one function, as work has it: seconds
-	maxAllWork   = 1 << 32 // a minute
+	maxValues    = 1 << 20 // of all types, and of all blocks, and calls with several results
+	maxWork      = 1 << 29 // of one function, as work has it
+	maxAllWork   = 1 << 32
 )
 
 // bounds is what a module has of what is bounded as a whole.
@@ -40,18 +42,17 @@ func (r *reader) count() uint32 {
 // blockWeights are the blocks that the compiler makes of one instruction; a loop has its tick's.
 var blockWeights = [opIf + 1]uint64{opBlock: 1, opIf: 2, opLoop: 4}
 
-// work is what a function costs the compiler. The factors are measured: a block that keeps
-// all locals apart costs 64 for each, and the target of a branch a quarter of a block.
+// work is what a function's blocks cost the compiler. The factors are measured: a block that
+// keeps all locals apart costs 64 for each, and a target of br_table a quarter of a block.
 func (f *function) work() uint64 {
 	blocks := f.blocks + f.targets/4
 	return blocks * (blocks + 64*f.left)
 }
 
-// bound counts a function that was read, and refuses it if it is more than the compiler does
-// in bearable time.
+// bound counts a function that was read, and refuses it if its blocks are too much work.
 func (f *function) bound() {
 	if f.work() > maxWork {
-		f.r.fail("%d blocks, %d targets of branches and %d locals are too many together: split the function", f.blocks, f.targets, f.left)
+		f.r.fail("%d blocks, %d targets of br_table and %d locals are too many together: split the function", f.blocks, f.targets, f.left)
 	}
 	if f.m.work += f.work(); f.m.work > maxAllWork {
 		f.r.fail("the functions are too large and too many: split the module, or compile it for size")

@@ -332,7 +332,7 @@ func (f *function) instruction() {
 	case op == opBlock || op == opLoop || op == opIf:
 		f.block(op)
 	case op == opCall || op == opRefFunc:
-		f.function(op)
+		f.callee(op)
 		return
 	case op == 0x0c || op == 0x0d || op >= opLocalGet && op <= 0x25 || op == 0x41 || op == opI64Const || op == 0xd0:
 		r.skip(1)
@@ -381,8 +381,8 @@ func (f *function) block(op byte) {
 	}
 }
 
-// function copies a call or a reference, and renumbers it.
-func (f *function) function(op byte) {
+// callee copies a call or a reference, and renumbers it.
+func (f *function) callee(op byte) {
 	i := f.r.u32()
 	if int64(i) >= int64(len(f.m.funcs)) {
 		f.r.fail("function %d of %d", i, len(f.m.funcs))
@@ -392,7 +392,7 @@ func (f *function) function(op byte) {
 	f.out = f.m.appendReference(append(f.out, op), i)
 }
 
-// pushes counts what a call leaves if that is several values: others have an instruction each.
+// pushes counts what a call leaves if that is several values.
 func (f *function) pushes(typ uint32) {
 	if f.r.err == nil && f.m.types[typ].results > 1 {
 		f.r.add(&f.m.values, uint64(f.m.types[typ].results), maxValues, "values")

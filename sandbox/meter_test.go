@@ -194,10 +194,10 @@ func TestMeterRefuses(t *testing.T) {
 		{"unknown function", wasmOf(opCall, 2), "function 2 of 2"},
 		{"locals", functionsWith(90, []byte{1, 0xc0, 0x84, 3, 0x7f}, opEnd), "more than 4194304 locals"},
 		{"a long body", wasmOf(bytes.Repeat([]byte{1}, maxBody)...), "function 1 has 7654323 bytes; there may be 7654321"},
-		{"blocks", wasmOf(bytes.Repeat([]byte{opBlock, blockVoid}, 30_000)...), "30000 blocks, 0 targets of branches and 0 locals are too many together"},
+		{"blocks", wasmOf(bytes.Repeat([]byte{opBlock, blockVoid}, 30_000)...), "30000 blocks, 0 targets of br_table and 0 locals are too many together"},
 		{"loops", wasmOf(bytes.Repeat([]byte{opLoop, blockVoid}, 7500)...), "30000 blocks"},
-		{"targets", wasmOf(append([]byte{0x41, 0, opBrTable, 0x80, 0x80, 0x10}, make([]byte, maxEntries+1)...)...), "262144 targets of branches"},
-		{"blocks and locals", functionsWith(1, []byte{1, 0xc0, 0x84, 3, 0x7f}, bytes.Repeat([]byte{opBlock, blockVoid}, 200)...), "200 blocks, 0 targets of branches and 49728 locals"},
+		{"targets", wasmOf(append([]byte{0x41, 0, opBrTable, 0x80, 0x80, 0x10}, make([]byte, maxEntries+1)...)...), "262144 targets of br_table"},
+		{"blocks and locals", functionsWith(1, []byte{1, 0xc0, 0x84, 3, 0x7f}, bytes.Repeat([]byte{opBlock, blockVoid}, 200)...), "200 blocks, 0 targets of br_table and 49728 locals"},
 		{"work of all functions", functions(0, 0, 20, append(bytes.Repeat([]byte{opBlock, blockVoid}, 20_000), opEnd)...), "function 10: at byte 40002: the functions are too large and too many"},
 	} {
 		if _, _, err := meter(c.module, true); err == nil || !strings.Contains(err.Error(), c.want) {
