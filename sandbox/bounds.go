@@ -51,10 +51,11 @@ func (f *function) work() uint64 {
 
 // bound counts a function that was read, and refuses it if its blocks are too much work.
 func (f *function) bound() {
-	if f.work() > maxWork {
+	work := f.work()
+	if work > maxWork {
 		f.r.fail("%d blocks, %d targets of br_table and %d locals are too many together: split the function", f.blocks, f.targets, f.left)
 	}
-	if f.m.work += f.work(); f.m.work > maxAllWork {
+	if f.m.work += work; f.m.work > maxAllWork {
 		f.r.fail("the functions are too large and too many: split the module, or compile it for size")
 	}
 }

@@ -187,6 +187,7 @@ func TestMeterRefuses(t *testing.T) {
 		{"segment announced", withSection(9, 1, 1, 0, 0xff, 0xff, 0xff, 0xff, 0xf), "entries; there may be"},
 		{"segments", withSection(9, append([]byte{3}, bytes.Repeat(append([]byte{1, 0, 0x80, 0x80, 0x10}, make([]byte, maxEntries)...), 3)...)...), "more than 524288 table entries"},
 		{"parameters", functions(1001, 0, 1, opEnd), "1001 parameters or results; there may be 1000"},
+		{"types", assembled(append([]byte{0xd8, 4}, bytes.Repeat(append(append([]byte{0x60, 0xe8, 7}, bytes.Repeat([]byte{0x7f}, 1000)...), append([]byte{0xe8, 7}, bytes.Repeat([]byte{0x7f}, 1000)...)...), 600)...), 1, []byte{0, opEnd}), "more than 1048576 values"},
 		{"results of calls", functions(0, 1000, 1, append(bytes.Repeat([]byte{opCall, 0}, 1100), opEnd)...), "more than 1048576 values"},
 		{"results of calls through a table", functions(0, 1000, 1, append(bytes.Repeat([]byte{0x11, 0, 0}, 1100), opEnd)...), "more than 1048576 values"},
 		{"parameters of blocks", functions(1000, 0, 1, append(bytes.Repeat([]byte{opBlock, 0}, 1100), opEnd)...), "more than 1048576 values"},
@@ -195,6 +196,7 @@ func TestMeterRefuses(t *testing.T) {
 		{"locals", functionsWith(90, []byte{1, 0xc0, 0x84, 3, 0x7f}, opEnd), "more than 4194304 locals"},
 		{"a long body", wasmOf(bytes.Repeat([]byte{1}, maxBody)...), "function 1 has 7654323 bytes; there may be 7654321"},
 		{"blocks", wasmOf(bytes.Repeat([]byte{opBlock, blockVoid}, 30_000)...), "30000 blocks, 0 targets of br_table and 0 locals are too many together"},
+		{"ifs", wasmOf(bytes.Repeat([]byte{0x41, 0, opIf, blockVoid}, 12_000)...), "24000 blocks"},
 		{"loops", wasmOf(bytes.Repeat([]byte{opLoop, blockVoid}, 7500)...), "30000 blocks"},
 		{"targets", wasmOf(append([]byte{0x41, 0, opBrTable, 0x80, 0x80, 0x10}, make([]byte, maxEntries+1)...)...), "262144 targets of br_table"},
 		{"blocks and locals", functionsWith(1, []byte{1, 0xc0, 0x84, 3, 0x7f}, bytes.Repeat([]byte{opBlock, blockVoid}, 200)...), "200 blocks, 0 targets of br_table and 49728 locals"},
@@ -202,6 +204,23 @@ func TestMeterRefuses(t *testing.T) {
 	} {
 		if _, _, err := meter(c.module, true); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: meter = %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// What is read of tables and data goes on as it is.
+func TestMeterKeeps(t *testing.T) {
+	for name, c := range map[string]struct {
+		id      byte
+		content []byte
+	}{
+		"a table with a maximum":   {4, []byte{2, 0x70, 1, 1, 5, 0x6f, 0, 2}},
+		"data of all three kinds":  {11, []byte{3, 0, 0x41, 1, opEnd, 1, 'a', 1, 2, 'b', 'c', 2, 0, 0x41, 0, opEnd, 0}},
+		"segments without a table": {9, []byte{1, 1, 0, 1, 0}},
+	} {
+		metered, _, err := meter(withSection(c.id, c.content...), true)
+		if err != nil || !bytes.Contains(metered, appendBlock([]byte{c.id}, c.content)) {
+			t.Errorf("%s: %v, %x", name, err, metered)
 		}
 	}
 }

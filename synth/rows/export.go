@@ -53,14 +53,26 @@ func (o *ExportOptions) Shown(a *astra.Arena, t *astra.Task) (tools []*astra.Too
 		tools = append(tools, a.Tool(name))
 	}
 	for _, ref := range t.Distractors {
-		name, tool, _ := strings.Cut(ref, "/")
-		if far := o.arena(name); far != nil && far.Tool(tool) != nil {
-			tools = append(tools, far.Tool(tool))
+		if _, tool := o.distractor(ref); tool != nil {
+			tools = append(tools, tool)
 			continue
 		}
-		notes = append(notes, "the distractor "+ref+" is left out: its arena is not there")
+		notes = append(notes, notThere(ref))
 	}
 	return tools, notes
+}
+
+// distractor finds a tool of another arena; both are nil if it is not there.
+func (o *ExportOptions) distractor(ref string) (*astra.Arena, *astra.Tool) {
+	name, tool, _ := strings.Cut(ref, "/")
+	if a := o.arena(name); a != nil && a.Tool(tool) != nil {
+		return a, a.Tool(tool)
+	}
+	return nil, nil
+}
+
+func notThere(ref string) string {
+	return "the distractor " + ref + " is left out: its arena is not there"
 }
 
 // RLOf writes a task of a Python arena as an ASTRA-RL row. The row says less than a task can:
@@ -128,14 +140,13 @@ func (r *RLRow) addTools(a *astra.Arena, t *astra.Task, names []string) error {
 }
 
 func (r *RLRow) distractor(ref string, t *astra.Task, opts *ExportOptions) error {
-	name, tool, _ := strings.Cut(ref, "/")
-	switch a := opts.arena(name); {
-	case a == nil || a.Tool(tool) == nil:
-		r.Notes = append(r.Notes, "the distractor "+ref+" is left out: its arena is not there")
-	case a.Runtime != astra.Python || a.Class != "" || a.Tool(tool).Derived:
+	switch a, tool := opts.distractor(ref); {
+	case tool == nil:
+		r.Notes = append(r.Notes, notThere(ref))
+	case a.Runtime != astra.Python || a.Class != "" || tool.Derived:
 		r.Notes = append(r.Notes, "the distractor "+ref+" is left out: it is no function of Python's with a schema")
 	default:
-		return r.addTools(a, t, []string{tool})
+		return r.addTools(a, t, []string{tool.Name})
 	}
 	return nil
 }
