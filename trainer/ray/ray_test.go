@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -109,8 +110,11 @@ func TestRay(t *testing.T) {
 
 // A submission whose answer is lost is found again, and not started twice.
 func TestSubmitOnce(t *testing.T) {
+	var mu sync.Mutex // an answer that is lost orders nothing after it
 	var started []string
 	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		var s submission
 		switch {
 		case r.Method == http.MethodGet:
