@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"regexp"
@@ -119,6 +120,21 @@ func TestCrookedHangs(t *testing.T) {
 	deaf := targets("crook", Target{Command: []string{"sh", "-c", "exec sleep 600"}})
 	deaf.Connect = 50 * time.Millisecond
 	newWorld(t, crookedArena(t), deaf).fails("fine", "upstream crook: it did not answer the handshake within 50ms")
+}
+
+// Why a request was given up is told, and not what the library or a killed process made of it.
+func TestCrookedGivenUp(t *testing.T) {
+	ways(t, func(t *testing.T, opts *Options) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(errors.New("nobody waits any more"))
+		fresh, open := newWorld(t, crookedArena(t), opts), newWorld(t, crookedArena(t), opts)
+		open.want("fine", `{}`, `{"fine":true}`)
+		for _, w := range []*world{fresh, open} {
+			if _, err := w.Call(ctx, "fine", json.RawMessage(`{}`)); err == nil || err.Error() != "upstream crook: nobody waits any more" {
+				t.Errorf("error = %v", err)
+			}
+		}
+	})
 }
 
 // A caller who gives up gets a reason, and a process that does not read its input is ended.

@@ -27,11 +27,17 @@ func (e *ear) hear(ctx context.Context, send sender, r transport.JSONRPCRequest)
 	defer cancel(nil)
 	e.note(nil, cancel)
 	answer, err := send(ctx, r)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
 	e.note(answer, nil)
-	return answer, err
+	return answer, cause(ctx, err)
+}
+
+// cause is why ctx ended, if it has, instead of the err that came of it. Which error that is
+// depends on who hears of the end first: the library, or the process that is killed for it.
+func cause(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 func (e *ear) note(last *transport.JSONRPCResponse, stop context.CancelCauseFunc) {

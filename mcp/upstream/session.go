@@ -68,7 +68,7 @@ func (t *target) dial(ctx context.Context) (*session, error) {
 		err = s.greet(ctx, client.NewClient(link))
 	}
 	if err != nil {
-		err = s.trouble(err)
+		err = s.trouble(cause(ctx, err))
 		s.close()
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func (s *session) call(ctx context.Context, tool *astra.Tool, args json.RawMessa
 	case errors.Is(err, errTooLong):
 		return tooLarge(limits), nil
 	case answer == nil:
-		return astra.Result{}, s.trouble(err)
+		return astra.Result{}, s.trouble(cause(ctx, err))
 	case answer.Error != nil:
 		return failed(s.text(answer.Error.Message), limits), nil
 	default:
@@ -197,7 +197,7 @@ func (s *session) list(ctx context.Context) ([]offer, error) {
 		_, err := s.client.ListToolsByPage(ctx, r)
 		answer := s.ear.take()
 		if err != nil || answer == nil {
-			return nil, s.trouble(err)
+			return nil, s.trouble(cause(ctx, err))
 		}
 		var page struct {
 			Tools      []offer
