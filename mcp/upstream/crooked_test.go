@@ -127,9 +127,10 @@ func TestCrookedGivenUp(t *testing.T) {
 	ways(t, func(t *testing.T, opts *Options) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errors.New("nobody waits any more"))
-		fresh, open := newWorld(t, crookedArena(t), opts), newWorld(t, crookedArena(t), opts)
+		fresh, open, listing := newWorld(t, crookedArena(t), opts), newWorld(t, crookedArena(t), opts), newWorld(t, crookedArena(t), opts)
 		open.want("fine", `{}`, `{"fine":true}`)
-		for _, w := range []*world{fresh, open} {
+		listing.want("change", `{}`, `1`) // so that its tools are asked for again
+		for _, w := range []*world{fresh, open, listing} {
 			if _, err := w.Call(ctx, "fine", json.RawMessage(`{}`)); err == nil || err.Error() != "upstream crook: nobody waits any more" {
 				t.Errorf("error = %v", err)
 			}
